@@ -1,0 +1,31 @@
+# make demo    set up, then the main job on the embedded data
+# make test    set up, then all tests
+# make install set up: a virtual environment .venv in this folder
+# make lint    ruff and mypy
+PYTHON ?= python3
+BIN := .venv/bin
+# Two jobs with as many threads as cores slow each other tenfold.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: install demo test lint clean
+
+install: .venv/installed
+
+.venv/installed: setup.py constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,test]'
+	touch $@
+
+demo: install
+	$(BIN)/spatialattn demo
+
+test: install lint
+	$(BIN)/python -m pytest -n auto
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,58 @@
+"""What all commands share: the parser, the one-line error with exit code 2, ``--json``."""
+
+import argparse
+import functools
+import inspect
+import os
+import sys
+from typing import Any, Callable, NoReturn, Optional
+
+from ..errors import UserError
+from ..io import write_json
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help is the command's docstring and whose errors are one line."""
+
+    def __init__(self, name: str, doc: Optional[str], **kwargs) -> None:
+        super().__init__(
+            prog=f'spatialattn {name}',
+            description=inspect.cleandoc(doc or ''),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f'{message} (see {self.prog} --help)')
+
+    def add_json(self) -> None:
+        """Add ``--json FILE``."""
+        self.add_argument('--json', metavar='FILE', help='write the table as JSON to FILE')
+
+
+def command(main: Callable[[Optional[list[str]]], int]) -> Callable[..., int]:
+    """Turn a user's mistake into one line on stderr and exit code 2, Ctrl-C into 130."""
+
+    @functools.wraps(main)
+    def wrapped(argv: Optional[list[str]] = None) -> int:
+        name = main.__module__.rpartition('.')[2]
+        try:
+            return main(argv)
+        except UserError as error:
+            line = ' '.join(str(error).split())
+            print(f'spatialattn {name}: error: {line}', file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print(f'spatialattn {name}: interrupted', file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+    return wrapped
+
+
+def maybe_write_json(path: Optional[str], data: Any) -> None:
+    """Write ``data`` when the user gave ``--json``."""
+    if path:
+        write_json(path, data)

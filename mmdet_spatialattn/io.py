@@ -1,0 +1,62 @@
+"""Files that are whole or absent, and JSON that is read with a clear error."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Union
+
+from .errors import UserError
+
+PathLike = Union[str, Path]
+
+
+@contextlib.contextmanager
+def atomic_path(path: PathLike) -> Iterator[Path]:
+    """Give a temporary path that replaces ``path`` when the block ends without an error.
+
+    Raises:
+        UserError: The folder of ``path`` cannot be made or written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f'.{path.name}.', suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        raise UserError(f'cannot write {path}: {error.strerror}') from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: PathLike, data: Any) -> None:
+    """Write ``data`` as JSON, atomically; keys keep their order."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(data, indent=1) + '\n', encoding='utf-8')
+
+
+def read_json(path: PathLike) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: The file is absent, unreadable, or not JSON; the message names it and the place.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise UserError(f'cannot read {path}: {error.strerror}') from error
+    except UnicodeDecodeError as error:
+        raise UserError(f'{path} is not JSON: not UTF-8 text') from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f'{path} is not JSON: {error}') from error

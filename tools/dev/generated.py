@@ -1,0 +1,57 @@
+"""Write the generated tables of the documents again, or check that they are current.
+
+    python tools/dev/generated.py            write
+    python tools/dev/generated.py --check    exit 1 and name the file when a table has drifted
+
+A table stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in any Markdown file of the
+repository; NAME is a key of BLOCKS, its value ``'module:function'``, which returns Markdown.
+"""
+
+import argparse
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Optional
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS: dict[str, str] = {}
+BLOCK = re.compile(r'(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
+
+
+def render(text: str) -> str:
+    """Return ``text`` with the content of every generated block made anew."""
+
+    def fill(match: re.Match) -> str:
+        module, function = BLOCKS[match.group(2)].split(':')
+        content = getattr(importlib.import_module(module), function)()
+        return f'{match.group(1)}{content.strip()}\n{match.group(3)}'
+
+    return BLOCK.sub(fill, text)
+
+
+def documents() -> list[Path]:
+    """Return the Markdown files that may hold generated blocks."""
+    folders = ('mmdet_spatialattn', 'configs', 'tools')
+    return [*ROOT.glob('*.md'), *(path for f in folders for path in (ROOT / f).rglob('*.md'))]
+
+
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--check', action='store_true', help='write nothing, exit 1 on drift')
+    args = parser.parse_args(argv)
+    drifted = []
+    for path in documents():
+        old = path.read_text(encoding='utf-8')
+        new = render(old)
+        if new != old:
+            drifted.append(str(path.relative_to(ROOT)))
+            if not args.check:
+                path.write_text(new, encoding='utf-8')
+    for name in drifted:
+        print(f'{name}: {"drifted; run python tools/dev/generated.py" if args.check else "written"}')
+    return 1 if drifted and args.check else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
