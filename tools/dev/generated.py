@@ -48,8 +48,9 @@ def main(argv: Optional[list[str]] = None) -> int:
             drifted.append(str(path.relative_to(ROOT)))
             if not args.check:
                 path.write_text(new, encoding='utf-8')
+    outcome = 'drifted; run python tools/dev/generated.py' if args.check else 'written'
     for name in drifted:
-        print(f'{name}: {"drifted; run python tools/dev/generated.py" if args.check else "written"}')
+        print(f'{name}: {outcome}')
     return 1 if drifted and args.check else 0
 
 
