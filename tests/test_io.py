@@ -1,0 +1,56 @@
+"""Files are whole or absent; unreadable JSON is one clear error."""
+
+import pytest
+
+from mmdet_spatialattn.errors import UserError, did_you_mean
+from mmdet_spatialattn.io import atomic_path, read_json, write_json
+
+
+def test_json_comes_back_as_it_was_written(tmp_path):
+    data = {'b': [1, 2.5, None], 'a': 'ü'}
+    write_json(tmp_path / 'new' / 'data.json', data)
+    assert read_json(tmp_path / 'new' / 'data.json') == data
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_json(tmp_path / 'data.json', 'old')
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / 'data.json') as temporary:
+        temporary.write_text('half')
+        raise RuntimeError
+    assert read_json(tmp_path / 'data.json') == 'old'
+    assert [path.name for path in tmp_path.iterdir()] == ['data.json']
+
+
+def test_a_written_file_has_the_permissions_of_an_ordinary_one(tmp_path):
+    write_json(tmp_path / 'data.json', 1)
+    (tmp_path / 'ordinary').write_text('')
+    assert (tmp_path / 'data.json').stat().st_mode == (tmp_path / 'ordinary').stat().st_mode
+
+
+def test_a_folder_that_cannot_be_made_is_a_user_error(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='cannot write'):
+        write_json(tmp_path / 'file' / 'data.json', 1)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [(b'{"a": 1', 'line 1'), (b'\xff\xfe', 'UTF-8'), (b'[' * 100_000, 'not JSON')],
+    ids=['truncated', 'binary', 'nested too deep'],
+)
+def test_what_is_not_json_is_named_with_its_place(tmp_path, content, message):
+    path = tmp_path / 'data.json'
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as error:
+        read_json(path)
+    assert str(path) in str(error.value)
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(UserError, match='cannot read .*absent'):
+        read_json(tmp_path / 'absent.json')
+
+
+def test_the_nearest_name_ignores_case_and_unrelated_names_get_none():
+    assert did_you_mean('cbam', ['SE', 'CBAM']) == "; did you mean 'CBAM'?"
+    assert did_you_mean('zebra', ['SE', 'CBAM']) == ''
