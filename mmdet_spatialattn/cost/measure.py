@@ -1,4 +1,4 @@
-"""Parameters, FLOPs, latency and peak memory of several models in one run, so that ratios mean something."""
+"""Parameters, FLOPs, latency and peak memory of models measured side by side."""
 
 import random
 import statistics
@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Callable
 
 import torch
@@ -70,7 +71,7 @@ def measure_costs(
                 latency_ratio=statistics.median(
                     t / t_base for t, t_base in zip(times[name][2:], times[baseline][2:])
                 ),
-                memory=peak_memory(lambda: forward(model)),
+                memory=peak_memory(partial(forward, model)),
             )
             for name, model in models.items()
         }
