@@ -1,0 +1,1 @@
+"""How cluttered objects are, and what that does to a detector."""
