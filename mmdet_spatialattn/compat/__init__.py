@@ -1,5 +1,8 @@
 """MMDetection on today's PyTorch, without a compiler."""
 
+from . import operators
+
 
 def install() -> None:
     """Make the host usable; cheap, safe to call twice, and idle where no help is needed."""
+    operators.install()

@@ -1,0 +1,72 @@
+"""``mmcv._ext`` appears where there is no compiled one, whoever is imported first."""
+
+import subprocess
+import sys
+import textwrap
+import types
+
+import pytest
+import torch
+
+from mmdet_spatialattn import compat
+from mmdet_spatialattn.compat import operators
+
+
+def run(code, path=None):
+    """Run ``code`` in a fresh interpreter; return its output and its warnings."""
+    code = f'import sys\nsys.path[:0] = {[str(path)] if path else []!r}\n{textwrap.dedent(code)}'
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+def test_importing_the_package_loads_neither_torch_nor_mmcv():
+    code = "import mmdet_spatialattn; print({'torch', 'mmcv', 'torchvision'} & set(sys.modules))"
+    assert run(code)[0] == 'set()'
+
+
+def test_installing_twice_adds_one_finder():
+    compat.install()
+    compat.install()
+    assert sys.meta_path.count(operators._FINDER) == 1
+
+
+@pytest.mark.parametrize('first', ['mmcv', 'mmengine', 'mmcv.cnn', 'mmdet'])
+def test_it_works_when_the_host_is_imported_first(first):
+    code = f"""
+        import {first}
+        import mmdet_spatialattn
+        import torch, mmcv.ops
+        print(mmcv.ops.nms(torch.tensor([[0., 0., 1., 1.]]), torch.ones(1), 0.5)[1].tolist())
+    """
+    assert run(code)[0] == '[0]'
+
+
+def test_a_compiled_module_wins(tmp_path):
+    package = tmp_path / 'mmcv'
+    package.mkdir()
+    (package / '__init__.py').touch()
+    (package / '_ext.py').write_text('nms = "compiled"\n')
+    code = 'import mmdet_spatialattn, mmcv._ext; print(mmcv._ext.nms)'
+    assert run(code, path=tmp_path)[0] == 'compiled'
+
+
+def test_coming_too_late_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmcv._ext', types.ModuleType('mmcv._ext'))
+    with pytest.warns(UserWarning, match='import mmdet_spatialattn first'):
+        compat.install()
+
+
+def test_a_missing_operator_raises_when_called():
+    from mmcv.ops import nms_rotated
+
+    with pytest.raises(NotImplementedError, match="'nms_rotated' needs a compiled mmcv"):
+        nms_rotated(torch.rand(2, 5), torch.rand(2), 0.5)
+
+
+def test_the_sources_name_what_stands_behind_each_operator():
+    sources = operators.operator_sources()
+    assert sources['nms'] == sources['roi_align'] == 'torchvision'
+    assert sources['nms_rotated'] == 'not available'
