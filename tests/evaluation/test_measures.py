@@ -78,7 +78,7 @@ def test_cover_sees_a_big_box_in_front_of_a_small_one_where_iou_does_not():
 def test_a_crowd_region_covers_but_is_no_object():
     data = one_image([[0, 0, 10, 10], [5, 0, 10, 10], [0, 0, 10, 5]], crowd=[0, 0, 1])
     objects, image = object_measures(**data), image_measures(**data)
-    assert objects['cover'][:2] == pytest.approx([0.75, 0.75])
+    assert objects['cover'][:2] == pytest.approx([0.75, 0.5])
     assert objects['max_iou'][:2] == pytest.approx([1 / 3, 1 / 3])
     assert objects['neighbours'][:2].tolist() == [1, 1]
     assert all(np.isnan(values[2]) for values in objects.values())
