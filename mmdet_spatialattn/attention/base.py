@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from typing import ClassVar, Optional
 
 import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+
+from ..errors import UserError, did_you_mean
+
+NORMS = ('BN', 'SyncBN', 'GN', 'IN')
+"""What ``norm_cfg`` may name: MMCV's norms of maps."""
 
 
 class SpatialAttention(BaseModule):
@@ -31,7 +38,7 @@ class SpatialAttention(BaseModule):
         init_cfg: See :class:`mmengine.model.BaseModule`.
 
     Raises:
-        ValueError: ``in_channels`` is not a positive integer.
+        UserError: ``in_channels`` is not a positive integer, or the input has other channels.
     """
 
     family: ClassVar[str] = ''
@@ -51,7 +58,7 @@ class SpatialAttention(BaseModule):
         super().__init__(init_cfg)
         if not isinstance(in_channels, int) or in_channels < 1:
             name = type(self).__name__
-            raise ValueError(f'{name}: in_channels must be a positive integer, got {in_channels!r}')
+            raise UserError(f'{name}: in_channels must be a positive integer, got {in_channels!r}')
         self.in_channels = in_channels
         self.alpha = nn.Parameter(torch.zeros(())) if identity_init else None
 
@@ -70,32 +77,118 @@ class SpatialAttention(BaseModule):
             nn.init.zeros_(self.alpha)
 
     def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
         return self._blend(x, self.attend(x))
 
-    def publish(self, **maps: Tensor) -> None:
-        """Hand over attention maps under stated names, while :func:`capture_maps` listens.
+    @property
+    def capturing(self) -> bool:
+        """Whether :func:`capture_maps` listens; to guard what only a published map needs."""
+        return self._captured is not None
 
-        Spatial maps are ``(N, 1, H, W)``, channel gates ``(N, C, 1, 1)``.
+    def publish(self, **maps: Tensor) -> None:
+        """Hand over attention maps under the names in :attr:`maps`, while someone listens.
+
+        A name that begins with ``spatial`` is kept as a map ``(N, 1, H, W)``, one that begins with
+        ``channel`` as a gate ``(N, C, 1, 1)``; weights that depend on both are averaged over the
+        rest.
         """
         if self._captured is not None:
-            self._captured.update((name, value.detach()) for name, value in maps.items())
+            for name, value in maps.items():
+                rest = (1,) if name.startswith('spatial') else (2, 3)
+                self._captured[name] = value.detach().mean(rest, keepdim=True)
+
+    def _check(self, x: Tensor) -> None:
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise UserError(
+                f'{type(self).__name__}: built for maps (N, {self.in_channels}, H, W), got '
+                f'{tuple(x.shape)}; set in_channels to the second size of a map'
+            )
 
     def _blend(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ``x + alpha (y - x)``: exactly ``x`` at 0, exactly ``y`` at 1 or without alpha."""
+        y = y.to(x.dtype)
         if self.alpha is None:
             return y
-        return torch.lerp(x, y.to(x.dtype), self.alpha.to(x.dtype))
+        return torch.lerp(x, y, self.alpha.to(x.dtype))
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm that also trains on a single value per channel, with its running statistics.
+
+    The last level of a pyramid may be 1x1, and a batch may hold one image: then there is no
+    variance, and torch raises an error.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and self.track_running_stats and x.numel() == x.shape[1]:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        return super().forward(x)
+
+
+def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int) -> nn.Module:
+    """Return the norm of maps that ``norm_cfg`` describes; the identity for ``None``.
+
+    Raises:
+        UserError: ``norm_cfg`` names no norm, or does not fit ``channels``.
+    """
+    if norm_cfg is None:
+        return nn.Identity()
+    try:
+        cfg = dict(norm_cfg)
+        if cfg.get('type') in ('BN', 'BN2d'):
+            cfg['type'] = BatchNorm2d
+        return build_norm_layer(cfg, channels)[1]
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        kind = norm_cfg.get('type') if isinstance(norm_cfg, dict) else norm_cfg
+        nearest = (
+            did_you_mean(str(kind), NORMS)
+            if kind not in NORMS
+            else f' ({error})' * bool(str(error))
+        )
+        raise UserError(
+            f'{type(module).__name__}: norm_cfg {norm_cfg!r} makes no norm of {channels} '
+            f'channels{nearest} (known: {", ".join(NORMS)}; GN needs num_groups, a divisor)'
+        ) from error
 
 
 def hidden_channels(module: SpatialAttention, in_channels: int, reduction: int) -> int:
     """Return the width of a bottleneck, ``max(in_channels // reduction, 1)``.
 
     Raises:
-        ValueError: ``reduction`` is less than 1.
+        UserError: ``reduction`` is not a positive integer.
     """
-    if reduction < 1:
-        raise ValueError(f'{type(module).__name__}: reduction must be at least 1, got {reduction}')
+    if not isinstance(reduction, int) or reduction < 1:
+        name = type(module).__name__
+        raise UserError(f'{name}: reduction must be a positive integer, got {reduction!r}')
     return max(in_channels // reduction, 1)
+
+
+def check_divides(module: SpatialAttention, in_channels: int, **argument: int) -> None:
+    """Check that an argument, such as ``groups=8``, divides ``in_channels``.
+
+    Raises:
+        UserError: It does not; the message lists what does.
+    """
+    ((name, value),) = argument.items()
+    if not isinstance(value, int) or value < 1 or in_channels % value:
+        divisors = [d for d in range(1, in_channels + 1) if in_channels % d == 0]
+        raise UserError(
+            f'{type(module).__name__}: {name}={value!r} does not divide in_channels={in_channels}; '
+            f'choose one of {", ".join(map(str, divisors))}'
+        )
+
+
+def check_odd(module: SpatialAttention, **argument: int) -> None:
+    """Check that the side of a window, such as ``kernel_size=7``, is odd and positive.
+
+    Raises:
+        UserError: It is not.
+    """
+    ((name, value),) = argument.items()
+    if not isinstance(value, int) or value < 1 or value % 2 == 0:
+        raise UserError(f'{type(module).__name__}: {name} must be odd, got {value!r}')
 
 
 def odd_conv(
@@ -104,10 +197,9 @@ def odd_conv(
     """Return a convolution without bias that keeps the size of the map.
 
     Raises:
-        ValueError: ``kernel_size`` is even.
+        UserError: ``kernel_size`` is even.
     """
-    if kernel_size % 2 == 0:
-        raise ValueError(f'{type(module).__name__}: kernel_size must be odd, got {kernel_size}')
+    check_odd(module, kernel_size=kernel_size)
     return nn.Conv2d(
         in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False, **kwargs
     )

@@ -2,18 +2,17 @@
 
 Paper:   Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, Sec. 3
          https://arxiv.org/abs/1807.06521
-Code:    written from the paper. Authors' release: Jongchan/attention-module (MIT). Differs:
-nothing; the norm after the spatial convolution is the release's, the paper does not mention it.
+Code:    written from the paper. Authors' release: Jongchan/attention-module (MIT).
+Differs: nothing; the norm after the spatial convolution is the release's, the paper has none.
 """
 
 from typing import Optional
 
 import torch
-from mmcv.cnn import build_norm_layer
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import SpatialAttention, hidden_channels, odd_conv
+from .base import SpatialAttention, build_norm, hidden_channels, odd_conv
 
 
 @MODELS.register_module()
@@ -32,7 +31,7 @@ class CBAMChannelGate(SpatialAttention):
         **kwargs: See :class:`SpatialAttention`.
 
     Raises:
-        ValueError: ``reduction`` is less than 1.
+        UserError: ``reduction`` is less than 1.
 
     Example:
         >>> CBAMChannelGate(64)(torch.rand(2, 64, 20, 13)).shape
@@ -73,7 +72,7 @@ class CBAMSpatialGate(SpatialAttention):
         **kwargs: See :class:`SpatialAttention`.
 
     Raises:
-        ValueError: ``kernel_size`` is even.
+        UserError: ``kernel_size`` is even.
 
     Example:
         >>> CBAMSpatialGate(64)(torch.rand(2, 64, 20, 13)).shape
@@ -93,7 +92,7 @@ class CBAMSpatialGate(SpatialAttention):
     ) -> None:
         super().__init__(in_channels, **kwargs)
         self.conv = odd_conv(self, 2, 1, kernel_size)
-        self.norm = build_norm_layer(norm_cfg, 1)[1] if norm_cfg else nn.Identity()
+        self.norm = build_norm(self, norm_cfg, 1)
 
     def attend(self, x: Tensor) -> Tensor:
         stats = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)  # (N, 2, H, W)
@@ -120,7 +119,7 @@ class CBAM(SpatialAttention):
         **kwargs: See :class:`SpatialAttention`.
 
     Raises:
-        ValueError: ``reduction`` is less than 1, or ``kernel_size`` is even.
+        UserError: ``reduction`` is less than 1, or ``kernel_size`` is even.
 
     Example:
         >>> CBAM(64)(torch.rand(2, 64, 20, 13)).shape

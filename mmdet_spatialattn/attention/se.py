@@ -28,7 +28,7 @@ class SE(SpatialAttention):
         **kwargs: See :class:`SpatialAttention`.
 
     Raises:
-        ValueError: ``reduction`` is less than 1.
+        UserError: ``reduction`` is less than 1.
 
     Example:
         >>> import torch

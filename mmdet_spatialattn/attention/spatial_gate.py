@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from mmcv.cnn import build_norm_layer
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..errors import UserError
 from ..registry import MODELS
-from .base import SpatialAttention, odd_conv
+from .base import SpatialAttention, build_norm, odd_conv
 
 POOLINGS = ('mean', 'max')
 
@@ -38,7 +38,7 @@ class SpatialGate(SpatialAttention):
         **kwargs: See :class:`SpatialAttention`.
 
     Raises:
-        ValueError: ``pooling`` is empty or unknown, ``kernel_size`` is even, or there is a norm
+        UserError: ``pooling`` is empty or unknown, ``kernel_size`` is even, or there is a norm
         without a convolution.
 
     Example:
@@ -61,15 +61,15 @@ class SpatialGate(SpatialAttention):
         super().__init__(in_channels, **kwargs)
         self.pooling = (pooling,) if isinstance(pooling, str) else tuple(pooling)
         if not self.pooling or not set(self.pooling) <= set(POOLINGS):
-            raise ValueError(
+            raise UserError(
                 f'SpatialGate: pooling must be one or both of {POOLINGS}, got {pooling!r}'
             )
         if norm_cfg and not kernel_size:
-            raise ValueError(
+            raise UserError(
                 'SpatialGate: norm_cfg needs the learned convolution; give an odd kernel_size'
             )
         self.conv = odd_conv(self, len(self.pooling), 1, kernel_size) if kernel_size else None
-        self.norm = build_norm_layer(norm_cfg, 1)[1] if norm_cfg else nn.Identity()
+        self.norm = build_norm(self, norm_cfg, 1)
 
     def attend(self, x: Tensor) -> Tensor:
         pooled = [
