@@ -1,7 +1,7 @@
 """What all attention modules share: constructor, identity at the start, published maps."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Optional
 
 import torch
@@ -151,6 +151,61 @@ def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int
             f'{type(module).__name__}: norm_cfg {norm_cfg!r} makes no norm of {channels} '
             f'channels{nearest} (known: {", ".join(NORMS)}; GN needs num_groups, a divisor)'
         ) from error
+
+
+class GuidedAttention(SpatialAttention):
+    r"""Base of attention to ``x`` that a second map, the guide, directs.
+
+    The guide has any size: a subclass brings it, or what it computes from it, to the size of the
+    map with :func:`resize_guide`. A guide of one position, ``(N, G, 1, 1)``, is a global one.
+
+    Shape:
+        Input ``(N, C, H, W)`` and guide ``(N, G, H', W')``, any sizes >= 1; output as the input.
+
+    Args:
+        in_channels: ``C``; the host passes it.
+        guide_channels: ``G``; ``C`` when not given.
+        **kwargs: See :class:`SpatialAttention`.
+
+    Raises:
+        UserError: ``in_channels`` or ``guide_channels`` is not a positive integer; when called,
+        the guide has other channels or another batch size.
+    """
+
+    family = 'guided'
+
+    def __init__(self, in_channels: int, guide_channels: Optional[int] = None, **kwargs) -> None:
+        super().__init__(in_channels, **kwargs)
+        self.guide_channels = in_channels if guide_channels is None else guide_channels
+        if not isinstance(self.guide_channels, int) or self.guide_channels < 1:
+            name = type(self).__name__
+            raise UserError(
+                f'{name}: guide_channels must be a positive integer, got {guide_channels!r}'
+            )
+
+    def attend(self, x: Tensor, guide: Tensor) -> Tensor:  # type: ignore[override]
+        """Return the paper's output for ``x`` under ``guide``, of the shape of ``x``."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:  # type: ignore[override]
+        self._check(x)
+        if guide.dim() != 4 or guide.shape[:2] != (x.shape[0], self.guide_channels):
+            raise UserError(
+                f'{type(self).__name__}: the guide must be ({x.shape[0]}, {self.guide_channels}, '
+                f'H, W), got {tuple(guide.shape)}; set guide_channels to what the guide has'
+            )
+        return self._blend(x, self.attend(x, guide))
+
+
+def resize_guide(guide: Tensor, size: Sequence[int]) -> Tensor:
+    """Return ``guide`` in the given size, bilinearly; a global guide stays ``(N, G, 1, 1)``.
+
+    A guide that has the size already is interpolated too, which changes nothing: a comparison of
+    the two sizes would be baked into an exported graph.
+    """
+    if guide.shape[2:] == (1, 1):
+        return guide
+    return F.interpolate(guide, size=tuple(size), mode='bilinear', align_corners=False)
 
 
 def hidden_channels(module: SpatialAttention, in_channels: int, reduction: int) -> int:
