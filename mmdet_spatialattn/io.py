@@ -58,5 +58,5 @@ def read_json(path: PathLike) -> Any:
         raise UserError(f'cannot read {path}: {error.strerror}') from error
     except UnicodeDecodeError as error:
         raise UserError(f'{path} is not JSON: not UTF-8 text') from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of 4,300 digits
         raise UserError(f'{path} is not JSON: {error}') from error
