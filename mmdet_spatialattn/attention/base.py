@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Optional
+from typing import ClassVar, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,9 @@ class SpatialAttention(BaseModule):
     bit-identical outputs at step 0, and :math:`\alpha = 1` is the paper. The parameter is bare
     because the initialisers of the surrounding backbone overwrite the weights of every convolution
     below it and cannot reach this one. Without the option there is no ``alpha``, so that
-    checkpoints keep the keys of the authors' releases.
+    checkpoints keep the keys of the authors' releases. A module that the paper itself starts as the
+    identity (:attr:`identity_at_init`) never has one: two zeros in a row would stop each other's
+    gradients for ever.
 
     Shape:
         Input ``(N, C, H, W)``, any ``H, W >= 1``; output the same.
@@ -44,11 +46,15 @@ class SpatialAttention(BaseModule):
     family: ClassVar[str] = ''
     """One of 'channel', 'spatial', 'channel+spatial', 'global', 'guided', 'control'."""
 
-    cost: ClassVar[str] = 'O(HW)'
-    """How time and memory grow with the map: 'O(HW)', 'O(HW(H+W))' or 'O((HW)^2)'."""
+    cost: str = 'O(HW)'
+    """How time and memory grow with the map: 'O(HW)', 'O(HW(H+W))' or 'O((HW)^2)'. An instance may
+    say otherwise, where an argument decides; so for :attr:`maps`."""
 
-    maps: ClassVar[tuple[str, ...]] = ()
+    maps: tuple[str, ...] = ()
     """Names under which :meth:`publish` is called: what there is to look at."""
+
+    identity_at_init: ClassVar[bool] = False
+    """Whether the paper starts the module as the exact identity, by :meth:`reset_parameters`."""
 
     _captured: Optional[dict[str, Tensor]] = None
 
@@ -60,7 +66,8 @@ class SpatialAttention(BaseModule):
             name = type(self).__name__
             raise UserError(f'{name}: in_channels must be a positive integer, got {in_channels!r}')
         self.in_channels = in_channels
-        self.alpha = nn.Parameter(torch.zeros(())) if identity_init else None
+        needs_alpha = identity_init and not self.identity_at_init
+        self.alpha = nn.Parameter(torch.zeros(())) if needs_alpha else None
 
     def attend(self, x: Tensor) -> Tensor:
         """Return the paper's output for ``x``, of the same shape."""
@@ -247,16 +254,25 @@ def check_odd(module: SpatialAttention, **argument: int) -> None:
 
 
 def odd_conv(
-    module: SpatialAttention, in_channels: int, out_channels: int, kernel_size: int, **kwargs
+    module: SpatialAttention,
+    in_channels: int,
+    out_channels: int,
+    kernel_size: Union[int, tuple[int, int]],
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
 ) -> nn.Conv2d:
-    """Return a convolution without bias that keeps the size of the map.
+    """Return a convolution that keeps the size of the map.
 
     Raises:
         UserError: ``kernel_size`` is even.
     """
-    check_odd(module, kernel_size=kernel_size)
+    height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    check_odd(module, kernel_size=height)
+    check_odd(module, kernel_size=width)
+    padding = (height // 2 * dilation, width // 2 * dilation)
     return nn.Conv2d(
-        in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False, **kwargs
+        in_channels, out_channels, (height, width), 1, padding, dilation, groups, bias=bias
     )
 
 
