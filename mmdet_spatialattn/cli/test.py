@@ -1,0 +1,67 @@
+"""Evaluate a detector: MMDetection's own tool, checked before it begins.
+
+    spatialattn test configs/clutter_digits/retinanet_r18_baseline.py out/epoch_8.pth
+
+The flags are those of MMDetection's tools/test.py.
+"""
+
+from typing import TYPE_CHECKING, Optional
+
+from ..errors import UserError
+from ._command import Parser, command
+from ._runner import add_runner_flags, build_runner, load_config
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+@command
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = Parser('test', __doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file of a model that the config describes')
+    add_runner_flags(parser)
+    parser.add_argument('--out', metavar='FILE.pkl', help='write the predictions to FILE.pkl')
+    parser.add_argument('--show', action='store_true', help='show the images with predictions')
+    parser.add_argument('--show-dir', metavar='DIR', help='write the images to WORK_DIR/TIME/DIR')
+    parser.add_argument(
+        '--wait-time', type=float, default=2, metavar='S', help='seconds per image shown'
+    )
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    args = parser.parse_args(argv)
+    if args.out and not args.out.endswith(('.pkl', '.pickle')):
+        raise UserError(f'--out {args.out}: the name must end with .pkl')
+    config = load_config(args)
+    config.load_from = args.checkpoint
+    if args.show or args.show_dir:
+        from mmdet.engine.hooks.utils import trigger_visualization_hook
+
+        config = trigger_visualization_hook(config, args)
+    if args.tta:
+        _augment(config)
+    runner = build_runner(config)
+    if args.out:
+        from mmdet.evaluation import DumpDetResults
+
+        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+    runner.test()
+    return 0
+
+
+def _augment(config: 'Config') -> None:
+    """Wrap the model for test-time augmentation; by default with the image and its mirror image."""
+    from mmengine.config import ConfigDict
+
+    tta_model = config.get('tta_model') or dict(
+        type='DetTTAModel',
+        tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
+    )
+    dataset = config.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    meta_keys = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+    pack = dict(type='PackDetInputs', meta_keys=(*meta_keys, 'flip', 'flip_direction'))
+    flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+    mirrored = dict(type='TestTimeAug', transforms=[flips, [pack]])
+    dataset.pipeline = config.get('tta_pipeline') or [*dataset.pipeline[:-1], mirrored]
+    config.model = ConfigDict(**tta_model, module=config.model)
