@@ -3,7 +3,7 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UserError, did_you_mean
 from ._command import Parser
@@ -30,9 +30,7 @@ def add_runner_flags(parser: Parser) -> None:
     parser.add_argument(
         '--launcher', choices=LAUNCHERS, default='none', help='who started the processes'
     )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS
-    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def load_config(args: argparse.Namespace) -> 'Config':
@@ -114,7 +112,9 @@ def _merge(config: 'Config', options: list[str]) -> None:
             action(None, changes, [option])
             config.merge_from_dict(changes.options)
         except (AssertionError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise UserError(f"--cfg-options: '{option}' does not fit: {_one_line(error)}") from error
+            raise UserError(
+                f"--cfg-options: '{option}' does not fit: {_one_line(error)}"
+            ) from error
 
 
 def _check_key(config: 'Config', key: str) -> None:
@@ -134,4 +134,3 @@ def _one_line(error: BaseException) -> str:
     text = str(error.args[0]) if error.args else ''
     text = ' '.join(text.split()) or str(error)
     return f'{type(error).__name__}: {text}'
-

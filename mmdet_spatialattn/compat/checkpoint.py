@@ -104,7 +104,7 @@ def _wrap_loaders(module: ModuleType) -> None:
 
     loader.load_checkpoint = classmethod(load_checkpoint)
     # What was downloaded would be read without protection: that is the default of torch.hub.
-    module.load_url = functools.partial(module.load_url, weights_only=True)
+    vars(module)['load_url'] = functools.partial(module.load_url, weights_only=True)
 
 
 @contextlib.contextmanager
@@ -205,7 +205,7 @@ class _Array:
         self.value = _from_bytes(number, shape, data, 'F' if fortran else 'C')
 
 
-def _from_bytes(number: _Number, shape: tuple[int, ...], data: bytes, order: str = 'C') -> Any:
+def _from_bytes(number: Any, shape: tuple, data: Any, order: Any = 'C') -> Any:
     import numpy as np
 
     if not isinstance(number, _Number) or not isinstance(data, bytes):
