@@ -1,0 +1,211 @@
+"""A set of clutter digits on disk, in COCO's format.
+
+::
+
+    OUT/scenes.json                   the parameters of the set
+    OUT/annotations/{train,val}.json  every scene at every level
+    OUT/images/val_00012_level3.png
+
+Beside COCO's own keys an image has ``scene`` and ``level``; an annotation has ``cover`` (share of
+its box that the union of the other boxes covers, exact) and ``glyph`` (the row in scikit-learn's
+set). ``bbox`` is the digit's full extent, hidden parts included, in whole pixels; ``area`` is that
+of the box, so that COCO's size classes mean size and not visibility; ``segmentation`` is what is
+seen of the ink (compressed RLE). Image ids are ``5 * scene + level + 1``: a scene at a level has
+the same id in every set.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import numpy as np
+
+from ..errors import UserError
+from ..io import PathLike, atomic_folder, read_json, write_json
+from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
+
+MANIFEST = 'scenes.json'
+FORMAT = 'clutter digits, version 1'  # a change of what scenes look like is a new version
+VAL_SHARE = 5  # one scene in five
+SIZES = (64, 640)  # pixels: the largest digit has room, the digits of val suffice
+
+_CATEGORIES = [{'id': k + 1, 'name': str(k), 'supercategory': 'digit'} for k in range(10)]
+
+
+def write_scenes(
+    out: PathLike,
+    images: int = 1000,
+    levels: Iterable[int] = LEVELS,
+    size: int = 160,
+    seed: int = 0,
+    progress: Optional[Callable[[list], Iterable]] = None,
+) -> bool:
+    """Write a set of clutter digits, unless the same set is there already.
+
+    The folder appears when it is complete: an interrupted run leaves none. Every image is a
+    function of seed, split, scene, level and size, whatever else is in the set.
+
+    Args:
+        out: Folder of the set.
+        images: Number of scenes, each rendered at every level; one in five validates.
+        levels: Clutter levels, from 0 to 4.
+        size: Side of the images in pixels.
+        seed: Seed of the whole set.
+        progress: Wraps the list of scenes, to show how the writing goes.
+
+    Returns:
+        Whether it was written; False when it was there.
+
+    Raises:
+        UserError: An argument is out of range, ``out`` holds something else or cannot be written,
+            or scikit-learn is not installed.
+    """
+    out = Path(out)
+    levels = sorted(set(levels))
+    manifest = {'format': FORMAT, 'images': images, 'levels': levels, 'size': size, 'seed': seed}
+    _check(images, levels, size, seed)
+    if _is_there(out, manifest):
+        return False
+    n_val = max(images // VAL_SHARE, 1)
+    counts = {'train': images - n_val, 'val': n_val}
+    jobs = [(split, index) for split in SPLITS for index in range(counts[split])]
+    for split in SPLITS:
+        load_glyphs(split)
+    with atomic_folder(out) as folder:
+        (folder / 'images').mkdir()
+        coco: dict[str, dict[str, Any]] = {split: _empty(manifest) for split in SPLITS}
+        for split, index in progress(jobs) if progress else jobs:
+            scene = render_scene(split, index, levels, size, seed)
+            objects = _objects(scene)
+            for level, pixels in scene.images.items():
+                name = f'{split}_{index:05d}_level{level}.png'
+                (folder / 'images' / name).write_bytes(encode_png(pixels))
+                _add(coco[split], name, index, level, size, objects)
+        for split in SPLITS:
+            write_json(folder / 'annotations' / f'{split}.json', coco[split], indent=None)
+        write_json(folder / MANIFEST, manifest)
+    return True
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Encode ``(H, W, 3)`` RGB of uint8 as PNG: each row as its difference from the one above.
+
+    Image libraries try five filters per row, which costs twice the time here, and their choice
+    changes between versions.
+    """
+    height, width, _ = image.shape
+    rows = np.empty((height, 1 + 3 * width), np.uint8)
+    rows[:, 0] = 2  # the filter 'up'
+    flat = image.reshape(height, -1)
+    rows[0, 1:] = flat[0]
+    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
+    chunks = (
+        (b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)),
+        (b'IDAT', zlib.compress(rows.tobytes(), 1)),
+        (b'IEND', b''),
+    )
+    framed = (
+        struct.pack('>I', len(data)) + tag + data + struct.pack('>I', zlib.crc32(tag + data))
+        for tag, data in chunks
+    )
+    return b'\x89PNG\r\n\x1a\n' + b''.join(framed)
+
+
+def _check(images: int, levels: list[int], size: int, seed: int) -> None:
+    if images < 2:
+        raise UserError(f'images must be at least 2 (one to train, one to validate), got {images}')
+    if not levels or levels[0] < LEVELS[0] or levels[-1] > LEVELS[-1]:
+        given = ', '.join(map(str, levels)) or 'none'
+        raise UserError(f'levels go from {LEVELS[0]} to {LEVELS[-1]}, got {given}')
+    if not SIZES[0] <= size <= SIZES[1]:
+        raise UserError(f'size goes from {SIZES[0]} to {SIZES[1]} pixels, got {size}')
+    if not 0 <= seed < 2**32:
+        raise UserError(f'seed must be from 0 to 2**32 - 1, got {seed}')
+
+
+def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
+    """Return whether ``out`` holds the set of ``manifest``; False when it is absent or empty."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if not (out / MANIFEST).is_file():
+        raise UserError(f'{out} exists and is no set of scenes: give a new or an empty folder')
+    found = read_json(out / MANIFEST)
+    if not isinstance(found, dict):
+        raise UserError(f'{out / MANIFEST} describes no set of scenes')
+    differing = [key for key, value in manifest.items() if found.get(key) != value]
+    if differing:
+        what = ', '.join(f'{key} {found.get(key)} and not {manifest[key]}' for key in differing)
+        raise UserError(f'{out} holds another set ({what}): give another folder, or delete it')
+    expected = manifest['images'] * len(manifest['levels'])
+    n_files = sum(1 for _ in (out / 'images').glob('*.png'))
+    annotated = all((out / 'annotations' / f'{split}.json').is_file() for split in SPLITS)
+    if n_files != expected or not annotated:
+        raise UserError(
+            f'{out} has lost files ({n_files} of {expected} images are left): delete it and run '
+            f'the command again'
+        )
+    return True
+
+
+def _empty(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {
+        'info': {'description': 'Clutter digits', **manifest},
+        'licenses': [
+            {
+                'id': 1,
+                'name': 'CC BY 4.0: UCI Optical Recognition of Handwritten Digits',
+                'url': 'https://archive.ics.uci.edu/dataset/80',
+            }
+        ],
+        'categories': _CATEGORIES,
+        'images': [],
+        'annotations': [],
+    }
+
+
+def _objects(scene: Scene) -> list[dict[str, Any]]:
+    """Return what the annotations of a scene have in common at all levels."""
+    from pycocotools import mask
+
+    seen = scene.owner.T == np.arange(1, len(scene.labels) + 1)[:, None, None]  # (n, W, H)
+    rles = mask.encode(seen.astype(np.uint8, order='C').T)  # (H, W, n) by columns, as it asks
+    return [
+        {
+            'category_id': label + 1,
+            'bbox': box,
+            'area': box[2] * box[3],
+            'iscrowd': 0,
+            'segmentation': {'size': rle['size'], 'counts': rle['counts'].decode()},
+            'cover': cover,
+            'glyph': glyph,
+        }
+        for label, box, rle, cover, glyph in zip(
+            scene.labels.tolist(),
+            scene.boxes.tolist(),
+            rles,
+            scene.cover.tolist(),
+            scene.glyphs.tolist(),
+        )
+    ]
+
+
+def _add(
+    coco: dict[str, Any], name: str, index: int, level: int, size: int, objects: list[dict]
+) -> None:
+    image_id = len(LEVELS) * index + level + 1
+    coco['images'].append(
+        {
+            'id': image_id,
+            'file_name': name,
+            'width': size,
+            'height': size,
+            'license': 1,
+            'scene': index,
+            'level': level,
+        }
+    )
+    for content in objects:
+        annotation_id = len(coco['annotations']) + 1
+        coco['annotations'].append({'id': annotation_id, 'image_id': image_id, **content})
