@@ -3,7 +3,7 @@
 import pytest
 
 from mmdet_spatialattn.errors import UserError, did_you_mean
-from mmdet_spatialattn.io import atomic_path, read_json, write_json
+from mmdet_spatialattn.io import atomic_folder, atomic_path, read_json, write_json
 
 
 def test_json_comes_back_as_it_was_written(tmp_path):
@@ -19,6 +19,33 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert read_json(tmp_path / 'data.json') == 'old'
     assert [path.name for path in tmp_path.iterdir()] == ['data.json']
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path):
+    with atomic_folder(tmp_path / 'a' / 'out') as folder:
+        (folder / 'file').write_text('x')
+        assert not (tmp_path / 'a' / 'out').exists()
+    assert [path.name for path in (tmp_path / 'a').rglob('*')] == ['out', 'file']
+
+
+def test_a_failed_folder_leaves_nothing_and_the_next_one_succeeds(tmp_path):
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / 'out'):
+        raise RuntimeError
+    assert not any(tmp_path.iterdir())
+    (tmp_path / '.out.partial').mkdir()  # what a killed run leaves
+    (tmp_path / '.out.partial' / 'old').write_text('')
+    with atomic_folder(tmp_path / 'out') as folder:
+        assert not any(folder.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_a_folder_that_holds_something_is_not_replaced(tmp_path):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'mine').write_text('')
+    with pytest.raises(UserError, match='cannot write'), atomic_folder(tmp_path / 'out'):
+        pass
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['mine']
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
 
 
 def test_a_written_file_has_the_permissions_of_an_ordinary_one(tmp_path):

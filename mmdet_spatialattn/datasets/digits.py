@@ -89,7 +89,7 @@ class _Patch(NamedTuple):
     tint: np.ndarray
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_glyphs(split: str) -> Glyphs:
     """Return the digits of ``'train'`` or ``'val'``.
 
@@ -175,13 +175,15 @@ def box_cover(boxes: np.ndarray, size: int) -> np.ndarray:
 
     Example:
         >>> box_cover(np.array([[0, 0, 4, 4], [2, 0, 4, 4], [3, 0, 4, 2]]), size=8)
-        array([0.5   , 0.625 , 0.75  ])
+        array([0.5 , 0.75, 0.75])
     """
     depth = np.zeros((size, size), np.uint8)
     windows = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in boxes]
     for window in windows:
         depth[window] += 1
-    return np.array([np.count_nonzero(depth[window] > 1) / depth[window].size for window in windows])
+    return np.array(
+        [np.count_nonzero(depth[window] > 1) / depth[window].size for window in windows]
+    )
 
 
 def _place(
@@ -285,7 +287,7 @@ def _enlarge(
     return (np.minimum(np.maximum(2 * ink - 0.5, 0), 1) * _SOLID).astype(np.int16)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _interpolation(pixels: int, cells: int) -> np.ndarray:
     """Return the weights ``(pixels, cells)`` of linear interpolation; each row sums to 64.
 

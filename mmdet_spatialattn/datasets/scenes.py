@@ -169,7 +169,7 @@ def _objects(scene: Scene) -> list[dict[str, Any]]:
     """Return what the annotations of a scene have in common at all levels."""
     from pycocotools import mask
 
-    seen = scene.owner.T == np.arange(1, len(scene.labels) + 1)[:, None, None]  # (n, W, H)
+    seen = np.arange(1, len(scene.labels) + 1)[:, None, None] == scene.owner.T  # (n, W, H)
     rles = mask.encode(seen.astype(np.uint8, order='C').T)  # (H, W, n) by columns, as it asks
     return [
         {

@@ -1,0 +1,77 @@
+"""Generate the clutter digits: the same scenes at several levels of clutter, in COCO's format.
+
+    spatialattn scenes --out data/clutter_digits --images 1000 --levels 0-4 --preview digits.png
+
+Real handwritten digits (scikit-learn's, no download) overlap on a smooth background, among
+fragments of other digits. A level is a number of fragments; the objects and their annotations
+(boxes, masks, the exact share `cover` of each box under other boxes) are the same at all levels.
+The set is a function of its parameters. When the folder holds it already, nothing is done.
+"""
+
+import argparse
+import re
+from typing import Optional
+
+from ._command import Parser, command
+
+
+@command
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = Parser('scenes', __doc__)
+    parser.add_argument('--out', required=True, metavar='DIR', help='folder of the set')
+    parser.add_argument(
+        '--images',
+        type=int,
+        default=1000,
+        metavar='N',
+        help='scenes, each rendered at every level; one in five validates (default 1000)',
+    )
+    parser.add_argument(
+        '--levels',
+        type=_levels,
+        default='0-4',
+        metavar='L',
+        help='clutter levels: 0-4 (default), or 2, or 0,2,4',
+    )
+    parser.add_argument('--size', type=int, default=160, help='pixels per side (default 160)')
+    parser.add_argument('--seed', type=int, default=0, help='default 0')
+    parser.add_argument('--preview', metavar='PNG', help='write a sheet of the first scenes')
+    args = parser.parse_args(argv)
+
+    from rich.console import Console
+    from rich.progress import track
+
+    from ..datasets.scenes import write_scenes
+
+    console = Console(stderr=True)
+    written = write_scenes(
+        args.out,
+        images=args.images,
+        levels=args.levels,
+        size=args.size,
+        seed=args.seed,
+        progress=lambda scenes: track(
+            scenes, 'scenes', console=console, transient=True, disable=not console.is_terminal
+        ),
+    )
+    n_files = args.images * len(args.levels)
+    print(f'{args.out}: {n_files} images {"written" if written else "were there already"}')
+    if args.preview:
+        from ..datasets.sheet import preview
+
+        preview(args.out, args.preview)
+        print(f'{args.preview}: preview written')
+    return 0
+
+
+def _levels(text: str) -> list[int]:
+    """Read '0-4', '2' or '0,2,4'."""
+    levels: set[int] = set()
+    if re.fullmatch(r'\d(-\d)?(,\d(-\d)?)*', text):
+        for part in text.split(','):
+            levels.update(range(int(part[0]), int(part[-1]) + 1))
+    if not levels:
+        raise argparse.ArgumentTypeError(
+            f"levels go from 0 to 4 and are given as 0-4, 2 or 0,2,4, got '{text}'"
+        )
+    return sorted(levels)
