@@ -1,0 +1,156 @@
+"""The plan of a comparison: which arms, which seeds, against which baseline.
+
+A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
+
+    baseline = 'baseline'
+    control = 'capacity'
+    seeds = [0, 1, 2]
+    arms = dict(
+        baseline='../clutter_digits/retinanet_r18-narrow_fpn_12e_clutter-digits.py',
+        capacity=dict(config='...', overrides={'model.backbone.attention.0.cfg.type': 'X'}),
+    )
+
+Paths are relative to the plan. ``overrides`` are what ``--cfg-options`` takes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from ..errors import UserError, did_you_mean
+from ..io import PathLike
+
+FOLDER_NAME = re.compile(r'[\w][\w.+-]*')
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One variant in a comparison.
+
+    Attributes:
+        name: Name in tables, and of its folder.
+        config: Path of its config.
+        overrides: Changes of the config, dotted key to value.
+    """
+
+    name: str
+    config: Path
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm trained with one seed."""
+
+    arm: Arm
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """``<arm>/seed_<k>``, also the folder below the plan's."""
+        return f'{self.arm.name}/seed_{self.seed}'
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Arms, seeds, and how they are compared.
+
+    Attributes:
+        name: Name of the plan, and of its folder; the file's name when not given.
+        arms: The arms, in the order of the tables.
+        baseline: The arm that the others are compared with.
+        seeds: One run per arm and seed.
+        control: The arm with as many parameters and no attention, if there is one.
+        strata: Measure and cut points, such as ``'cover:0.1,0.3'``.
+        dose: Field of the annotation file's images that says the amount of clutter, such as
+            ``'level'``; ``None`` for no dose-response.
+        n_boot: Bootstrap replicates.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    baseline: str
+    seeds: tuple[int, ...]
+    control: Optional[str] = None
+    strata: str = 'cover:0.1,0.3'
+    dose: Optional[str] = None
+    n_boot: int = 1000
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs, seed by seed, so that an interrupted sweep has whole comparisons."""
+        return [Run(arm, seed) for seed in self.seeds for arm in self.arms]
+
+
+def load_plan(path: PathLike) -> Plan:
+    """Read and check a plan.
+
+    Raises:
+        UserError: The file is absent or no plan: an unknown or missing key, an unknown baseline or
+        control, an arm without a config, a name that makes no folder, seeds that repeat.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'no plan at {path}')
+    try:
+        values = dict(Config.fromfile(path)._cfg_dict.to_dict())
+    except Exception as error:  # whatever the plan's own code raises
+        raise UserError(f'plan {path} cannot be read: {type(error).__name__}: {error}') from error
+    known = Plan.__dataclass_fields__
+    for key in values:
+        if key not in known:
+            raise UserError(
+                f"plan {path}: unknown key '{key}'{did_you_mean(key, known)} "
+                f'(known: {", ".join(known)})'
+            )
+    for key in ('arms', 'baseline', 'seeds'):
+        if not values.get(key):
+            raise UserError(f"plan {path}: '{key}' is missing")
+    arms = tuple(_arm(path, name, value) for name, value in values['arms'].items())
+    names = [arm.name for arm in arms]
+    for role in ('baseline', 'control'):
+        name = values.get(role)
+        if name is not None and name not in names:
+            raise UserError(
+                f"plan {path}: {role} '{name}' is no arm{did_you_mean(name, names)} "
+                f'(arms: {", ".join(names)})'
+            )
+    values.update(arms=arms, seeds=_seeds(path, values['seeds']))
+    values.setdefault('name', path.stem)
+    _check_folder_name(path, values['name'])
+    return Plan(**values)
+
+
+def _arm(path: Path, name: str, value: Any) -> Arm:
+    _check_folder_name(path, name)
+    if isinstance(value, str):
+        value = dict(config=value)
+    unknown = set(value) - {'config', 'overrides'} if isinstance(value, dict) else {'no dict'}
+    if unknown or 'config' not in value:
+        raise UserError(
+            f"plan {path}: arm '{name}' must be the path of a config, or "
+            f'dict(config=..., overrides=...), got {value!r}'
+        )
+    config = (path.parent / value['config']).resolve()
+    if not config.is_file():
+        raise UserError(f"plan {path}: arm '{name}': no config at {config}")
+    return Arm(name, config, value.get('overrides', {}))
+
+
+def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
+    if not isinstance(seeds, (list, tuple)) or not all(type(s) is int and s >= 0 for s in seeds):
+        raise UserError(f'plan {path}: seeds must be a list of integers from 0, got {seeds!r}')
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f'plan {path}: seeds repeat in {list(seeds)}: a copy is no second run')
+    return tuple(seeds)
+
+
+def _check_folder_name(path: Path, name: str) -> None:
+    if not FOLDER_NAME.fullmatch(str(name)):
+        raise UserError(
+            f"plan {path}: '{name}' names a folder: letters, digits, '_', '-', '+', '.' only"
+        )

@@ -1,0 +1,65 @@
+"""A plan is read as it was meant, or refused with what is wrong."""
+
+import pytest
+
+from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.experiments import load_plan
+
+GOOD = dict(
+    baseline="'plain'",
+    seeds='[0, 1]',
+    arms="dict(plain='a.py', cbam=dict(config='b.py', overrides={'model.depth': 34}))",
+)
+
+
+def write(tmp_path, **changes):
+    for name in 'ab':
+        (tmp_path / f'{name}.py').write_text('')
+    values = {**GOOD, **changes}
+    path = tmp_path / 'my_plan.py'
+    path.write_text('\n'.join(f'{key} = {value}' for key, value in values.items() if value))
+    return path
+
+
+def test_a_plan_expands_to_arms_times_seeds(tmp_path):
+    plan = load_plan(write(tmp_path))
+    assert plan.name == 'my_plan' and plan.strata == 'cover:0.1,0.3' and plan.control is None
+    assert [run.name for run in plan.runs] == [
+        'plain/seed_0', 'cbam/seed_0', 'plain/seed_1', 'cbam/seed_1',
+    ]  # fmt: skip
+    assert plan.arms[0].config == tmp_path / 'a.py'
+    assert plan.arms[1].overrides == {'model.depth': 34}
+
+
+def test_a_plan_may_be_yaml(tmp_path):
+    write(tmp_path)
+    path = tmp_path / 'plan.yaml'
+    path.write_text('baseline: plain\nseeds: [3]\narms:\n  plain: a.py\n  cbam: {config: b.py}\n')
+    assert [run.name for run in load_plan(path).runs] == ['plain/seed_3', 'cbam/seed_3']
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(sedes='[0]'), "unknown key 'sedes'; did you mean 'seeds'"),
+        (dict(arms=None), "'arms' is missing"),
+        (dict(baseline="'plian'"), "baseline 'plian' is no arm; did you mean 'plain'"),
+        (dict(control="'capacity'"), r"control 'capacity' is no arm \(arms: plain, cbam\)"),
+        (dict(arms="dict(plain='c.py')"), "arm 'plain': no config at .*c.py"),
+        (dict(arms="dict(plain=dict(path='a.py'))"), "arm 'plain' must be the path of a config"),
+        (dict(arms='dict(plain=3)'), "arm 'plain' must be the path of a config"),
+        (dict(arms="{'a/b': 'a.py'}"), "'a/b' names a folder"),
+        (dict(seeds='[0, 0]'), 'seeds repeat'),
+        (dict(seeds='3'), 'seeds must be a list'),
+        (dict(seeds="['0']"), 'seeds must be a list'),
+        (dict(arms='dict('), 'cannot be read: SyntaxError'),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        load_plan(write(tmp_path, **changes))
+
+
+def test_an_absent_plan_is_named(tmp_path):
+    with pytest.raises(UserError, match='no plan at .*absent.py'):
+        load_plan(tmp_path / 'absent.py')
