@@ -1,5 +1,7 @@
 """Our nodes of mmengine's registries, so that ``type='mmdet_spatialattn.CBAM'`` is found."""
 
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import Registry
 
@@ -10,4 +12,18 @@ MODELS = Registry(
     parent=MMENGINE_MODELS,
     scope=SCOPE,
     locations=['mmdet_spatialattn.attention', 'mmdet_spatialattn.insertion'],
+)
+
+DATASETS = Registry(
+    'dataset',
+    parent=MMENGINE_DATASETS,
+    scope=SCOPE,
+    locations=['mmdet_spatialattn.datasets.seeded'],
+)
+
+HOOKS = Registry(
+    'hook',
+    parent=MMENGINE_HOOKS,
+    scope=SCOPE,
+    locations=['mmdet_spatialattn.datasets.seeded'],
 )
