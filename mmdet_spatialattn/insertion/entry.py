@@ -1,0 +1,135 @@
+"""One entry of ``attention=[...]``: what is inserted and where."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Optional, Union
+
+from ..errors import UserError, did_you_mean
+
+Choice = Union[str, Sequence[bool], Sequence[int], None]
+"""Which of the stages, blocks or levels: see :func:`choose`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one entry says; the keys are MMDetection's plugin keys and more.
+
+    Attributes:
+        name: How messages call it, ``attention[0]``.
+        cfg: The module: ``dict(type='CBAM', reduction=16)``.
+        position: A named placement; or
+        at: a regular expression that a module's path below the built module matches in full.
+        before: With ``at``: attend to the module's input instead of its output.
+        stages: Of a named placement in a ResNet: one bool per stage.
+        blocks: Of a named placement in a block: ``'all'``, ``'last'`` or indices in each stage.
+        levels: Of a named placement in a pyramid: indices of levels, or one bool per level.
+        shared: One set of weights for all places of the entry.
+        in_channels: Channels of the maps, where the model cannot say.
+        guide: Of a guided module: ``'top'``, ``'global'`` or a level of the neck's input.
+        frozen_ok: Accept that the module stays as it was initialised in a frozen stage.
+    """
+
+    name: str
+    cfg: dict
+    position: Optional[str] = None
+    at: Optional[str] = None
+    before: bool = False
+    stages: Choice = None
+    blocks: Choice = None
+    levels: Choice = None
+    shared: bool = False
+    in_channels: Optional[int] = None
+    guide: Union[str, int, None] = None
+    frozen_ok: bool = False
+
+    @property
+    def module(self) -> str:
+        """The name of the module's type."""
+        kind = self.cfg['type']
+        return kind if isinstance(kind, str) else getattr(kind, '__name__', repr(kind))
+
+
+KEYS = tuple(field.name for field in fields(Entry) if field.name != 'name')
+
+
+def parse_entries(attention: Iterable[dict]) -> list[Entry]:
+    """Return the entries of ``attention=[...]``.
+
+    Raises:
+        UserError: The list or an entry is malformed; the message names the entry and the key.
+    """
+    if isinstance(attention, dict):
+        attention = [attention]
+    if isinstance(attention, str) or not isinstance(attention, Iterable):
+        raise UserError(f'attention must be a list of entries, dict(cfg=...), got {attention!r}')
+    return [_parse(entry, f'attention[{i}]') for i, entry in enumerate(attention)]
+
+
+def _parse(given: Any, name: str) -> Entry:
+    if not isinstance(given, dict):
+        raise UserError(f'{name} must be a dict with the key cfg, got {given!r}')
+    for key in given:
+        if key not in KEYS:
+            nearest = did_you_mean(key, KEYS)
+            raise UserError(f"{name}: unknown key '{key}'{nearest} (known: {', '.join(KEYS)})")
+    cfg = given.get('cfg')
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise UserError(f"{name}: cfg must be a dict with a type, dict(type='CBAM'), got {cfg!r}")
+    entry = Entry(name, **dict(given, cfg=dict(cfg)))
+    if (entry.position is None) == (entry.at is None):
+        raise UserError(
+            f"{name}: give either position='...' (a named placement) or at='...' (a pattern over "
+            f'module paths), got position={entry.position!r} and at={entry.at!r}'
+        )
+    if entry.before and entry.at is None:
+        raise UserError(f'{name}: before=True goes with at=...; a position says where by its name')
+    if entry.at is not None:
+        _refuse(entry, ('stages', 'blocks', 'levels'), 'at=... (put the choice into the pattern)')
+    channels = entry.in_channels
+    if channels is not None and (not isinstance(channels, int) or channels < 1):
+        raise UserError(f'{name}: in_channels must be a positive integer, got {channels!r}')
+    return entry
+
+
+def _refuse(entry: Entry, keys: Iterable[str], what: str) -> None:
+    for key in keys:
+        if getattr(entry, key) is not None:
+            raise UserError(f'{entry.name}: {key} does not go with {what}')
+
+
+def choose(entry: Entry, key: str, available: Sequence[int], integers: bool = True) -> list[int]:
+    """Return which numbers the entry's ``stages``, ``blocks`` or ``levels`` choose.
+
+    ``None`` and ``'all'`` choose all, ``'last'`` the last; a sequence of bools, one per number,
+    those that are true; integers themselves, negative ones from the end.
+
+    Raises:
+        UserError: The choice is malformed, out of range, or empty.
+    """
+    choice = getattr(entry, key)
+    if choice is None or choice == 'all':
+        return list(available)
+    if choice == 'last':
+        return list(available[-1:])
+    if isinstance(choice, int) and not isinstance(choice, bool):
+        choice = (choice,)
+    if not isinstance(choice, Sequence) or isinstance(choice, str):
+        raise _bad_choice(entry, key, available, integers)
+    if all(isinstance(one, bool) for one in choice):
+        if len(choice) != len(available) or not any(choice):
+            raise _bad_choice(entry, key, available, integers)
+        return [number for number, one in zip(available, choice) if one]
+    end = available[-1] + 1
+    chosen = [one + end if isinstance(one, int) and one < 0 else one for one in choice]
+    if not integers or not set(chosen) <= set(available) or any(one is True for one in choice):
+        raise _bad_choice(entry, key, available, integers)
+    return sorted(set(chosen))
+
+
+def _bad_choice(entry: Entry, key: str, available: Sequence[int], integers: bool) -> UserError:
+    bools = f'one bool for each of the {len(available)}, at least one of them True'
+    numbers = f"indices out of {', '.join(map(str, available))}; 'all'; 'last'; or "
+    return UserError(
+        f'{entry.name}: {key} must be {numbers if integers else ""}{bools}; '
+        f'got {getattr(entry, key)!r}'
+    )

@@ -1,0 +1,95 @@
+"""Named placements in ResNet and its family, MMDetection's, torchvision's and timm's.
+
+A ResNet is recognised by its stages ``layer1``, ``layer2``, ... of blocks with ``conv1``.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from ..errors import UserError
+from .attach import SLOTS, Place
+from .entry import Entry, choose
+
+POSITIONS = (*SLOTS, 'after_add', 'before_stage', 'after_stage', 'stem')
+
+
+def stages(model: nn.Module) -> list[str]:
+    """Return the names of the stages; an empty list when ``model`` is no ResNet."""
+    names = [name for name, _ in model.named_children() if re.fullmatch(r'layer\d+', name)]
+    blocks = [block for name in names for block in model.get_submodule(name).children()]
+    is_resnet = len(names) > 1 and all(hasattr(block, 'conv1') for block in blocks)
+    return sorted(names, key=lambda name: int(name[5:])) if is_resnet else []
+
+
+def places(model: nn.Module, entry: Entry) -> Iterator[Place]:
+    """Yield the places of an entry whose position is one of POSITIONS.
+
+    Raises:
+        UserError: The model's blocks have no such place, or the entry chooses none that exists.
+    """
+    names = stages(model)
+    position = str(entry.position)
+    if position == 'stem':
+        yield _stem(model, names)
+        return
+    chosen = [names[i] for i in choose(entry, 'stages', range(len(names)), integers=False)]
+    _check_rfp(model, entry)
+    for name in chosen:
+        blocks = dict(model.get_submodule(name).named_children())
+        if position.endswith('_stage'):
+            yield _stage(name, blocks, position)
+            continue
+        paths = list(blocks)
+        for i in choose(entry, 'blocks', range(len(blocks))):
+            yield _block(f'{name}.{paths[i]}', blocks[paths[i]], entry)
+
+
+def _stem(model: nn.Module, names: list[str]) -> Place:
+    """After the stem's last ReLU: before the pooling, where there is one."""
+    first: Any = next(model.get_submodule(names[0]).children())
+    path = 'maxpool' if hasattr(model, 'maxpool') else names[0]
+    return Place(path, 'before', 'stem', channels=first.conv1.in_channels)
+
+
+def _stage(name: str, blocks: dict[str, Any], position: str) -> Place:
+    paths = list(blocks)
+    if position == 'before_stage':
+        return Place(name, 'before', position, channels=blocks[paths[0]].conv1.in_channels)
+    return Place(name, 'after', position, channels=_last_conv(blocks[paths[-1]]).out_channels)
+
+
+def _block(path: str, block: Any, entry: Entry) -> Place:
+    position = str(entry.position)
+    last = _last_conv(block)
+    convs = 3 if hasattr(block, 'conv3') else 2
+    if position == 'after_add':
+        return Place(path, 'after', position, channels=last.out_channels)
+    number = int(position[-1])
+    if number > convs:
+        raise UserError(
+            f"{entry.name}: position 'after_conv3' does not exist in a {type(block).__name__}, "
+            f'which has two convolutions; choose after_conv1, after_conv2 or after_add'
+        )
+    if hasattr(block, 'forward_plugin'):
+        channels = (block.conv1.out_channels, last.in_channels, last.out_channels)
+        return Place(path, position, position, channels=channels[number - 1])
+    if number == convs:
+        norm = getattr(block, f'norm{number}_name', f'bn{number}')
+        return Place(f'{path}.{norm}', 'after', position, channels=last.out_channels)
+    following = getattr(block, f'conv{number + 1}')
+    return Place(f'{path}.conv{number + 1}', 'before', position, channels=following.in_channels)
+
+
+def _last_conv(block: Any) -> Any:
+    return block.conv3 if hasattr(block, 'conv3') else block.conv2
+
+
+def _check_rfp(model: Any, entry: Entry) -> None:
+    if getattr(model, 'rfp_inplanes', None) and entry.position not in SLOTS:
+        raise UserError(
+            f"{entry.name}: a recursive pyramid's backbone calls parts of its blocks, so that "
+            f"position '{entry.position}' would never run; choose {', '.join(SLOTS)} or stem"
+        )

@@ -1,0 +1,44 @@
+"""The config door: ``type='mmdet_spatialattn.WithAttention', of='ResNet', attention=[...]``."""
+
+from typing import Any, Optional
+
+from torch import nn
+
+from ..errors import UserError
+from ..registry import MODELS
+from .build import build_host
+from .insert import insert_attention
+
+
+@MODELS.register_module()
+def WithAttention(
+    of: Any = None, attention: Optional[list[dict]] = None, **kwargs: Any
+) -> nn.Module:
+    """Build the module that ``of`` names, insert attention, and return that very module.
+
+    In a config that inherits, only ``type``, ``of`` and ``attention`` are new: all other keys stay
+    the base's, with no ``_delete_``. Works for backbones, necks, heads and whole detectors.
+
+    Args:
+        of: Registered name of the module: the ``type`` that WithAttention took the place of.
+        attention: Entries; :class:`~.entry.Entry` lists the keys.
+        **kwargs: Arguments of the module.
+
+    Raises:
+        UserError: ``of`` or an entry is wrong; the message names the value and what is allowed.
+
+    Example:
+        >>> from mmdet_spatialattn.registry import MODELS
+        >>> backbone = MODELS.build(dict(
+        ...     type='WithAttention', of='ResNet', depth=18, attention=[
+        ...         dict(cfg=dict(type='CBAM'), position='after_conv2')]))
+        >>> type(backbone).__name__
+        'ResNet'
+    """
+    if of is None:
+        raise UserError("WithAttention needs of='...': the type that it takes the place of")
+    if attention is None:
+        raise UserError(f"WithAttention(of='{of}') needs attention=[dict(cfg=..., position=...)]")
+    model = build_host(of, **kwargs)
+    insert_attention(model, attention)
+    return model
