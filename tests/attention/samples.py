@@ -11,7 +11,7 @@ from mmdet_spatialattn.attention import SpatialAttention
 CHANNELS = 32
 """Channels of the samples."""
 
-ARGUMENTS: dict[str, dict[str, Any]] = {}
+ARGUMENTS: dict[str, dict[str, Any]] = {'FCA': dict(reduction=4), 'SGE': dict(groups=8)}
 """Arguments of the modules whose defaults do not fit so few channels."""
 
 
