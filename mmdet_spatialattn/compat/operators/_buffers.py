@@ -1,5 +1,6 @@
-"""Filling the buffers that mmcv hands over."""
+"""Filling the buffers that mmcv hands over, and number types that torchvision lacks."""
 
+import torch
 from torch import Tensor
 
 
@@ -12,3 +13,13 @@ def fill(buffer: Tensor, result: Tensor) -> None:
         buffer.copy_(result)
     else:
         buffer.data = result
+
+
+def widen(tensor: Tensor) -> Tensor:
+    """Return the tensor in a type that torchvision's kernels compute in.
+
+    They know no bfloat16, and not all of those for the CPU know float16.
+    """
+    if tensor.dtype == torch.bfloat16 or (tensor.dtype == torch.float16 and tensor.is_cpu):
+        return tensor.float()
+    return tensor

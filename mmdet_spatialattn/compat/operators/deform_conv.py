@@ -1,0 +1,260 @@
+"""Deformable convolution, and modulated deformable convolution.
+
+``input`` is ``(N, C, H, W)``, ``weight`` ``(O, C / groups, KH, KW)``, ``offset``
+``(N, 2 * G * KH * KW, OH, OW)`` with y before x, ``mask`` ``(N, G * KH * KW, OH, OW)``, and
+``output`` ``(N, O, OH, OW)``, for ``G`` deformable groups. mmcv gives the remaining numbers by the
+names in :func:`_geometry` and :func:`_modulated_geometry`.
+"""
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor
+
+from ._buffers import fill, widen
+
+
+class _Geometry(NamedTuple):
+    """In the order of torchvision's arguments."""
+
+    stride_h: int
+    stride_w: int
+    pad_h: int
+    pad_w: int
+    dilation_h: int
+    dilation_w: int
+    groups: int
+    offset_groups: int
+
+
+class _Gradients(NamedTuple):
+    """In the order of torchvision's results."""
+
+    input: Tensor
+    weight: Tensor
+    offset: Tensor
+    mask: Tensor
+    bias: Tensor
+
+
+def deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    **sizes: int,
+) -> None:
+    """Fill ``output``."""
+    fill(output, _forward(input, weight, offset, None, None, _geometry(**sizes)))
+
+
+def deform_conv_backward_input(
+    input: Tensor,
+    offset: Tensor,
+    gradOutput: Tensor,
+    gradInput: Tensor,
+    gradOffset: Tensor,
+    weight: Tensor,
+    columns: Tensor,
+    **sizes: int,
+) -> None:
+    """Fill ``gradInput`` and ``gradOffset``."""
+    gradients = _backward(gradOutput, input, weight, offset, None, _geometry(**sizes))
+    fill(gradInput, gradients.input)
+    fill(gradOffset, gradients.offset)
+    # torchvision computes all gradients at once. mmcv asks for the weight's in a second call, with
+    # the same buffer for columns, which takes it there.
+    vars(columns)['weight_gradient'] = (gradOutput, gradients.weight)
+
+
+def deform_conv_backward_parameters(
+    input: Tensor,
+    offset: Tensor,
+    gradOutput: Tensor,
+    gradWeight: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    scale: float,
+    **sizes: int,
+) -> None:
+    """Add ``scale`` times the weight's gradient to ``gradWeight``."""
+    of_output, gradient = vars(columns).pop('weight_gradient', (None, None))
+    if of_output is not gradOutput:
+        # The weight's gradient does not depend on the weight: anything of its shape will do.
+        gradient = _backward(gradOutput, input, gradWeight, offset, None, _geometry(**sizes)).weight
+    gradWeight.add_(gradient, alpha=scale)
+
+
+def modulated_deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    *,
+    with_bias: bool,
+    **sizes: int,
+) -> None:
+    """Fill ``output``.
+
+    ``offset`` and ``mask`` may be larger than the output: each image's are read as one row of
+    numbers, of which the first are taken (DyHead relies on it).
+    """
+    geometry = _modulated_geometry(**sizes)
+    used = bias if with_bias else None
+    fill(output, _forward(input, weight, offset, mask, used, geometry, output.shape[2:]))
+
+
+def modulated_deform_conv_backward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    columns: Tensor,
+    grad_input: Tensor,
+    grad_weight: Tensor,
+    grad_bias: Tensor,
+    grad_offset: Tensor,
+    grad_mask: Tensor,
+    grad_output: Tensor,
+    *,
+    with_bias: bool,
+    **sizes: int,
+) -> None:
+    """Fill the gradients; those of weight and bias are added to what is there."""
+    geometry = _modulated_geometry(**sizes)
+    gradients = _backward(grad_output, input, weight, offset, mask, geometry)
+    fill(grad_input, gradients.input)
+    for buffer, gradient in ((grad_offset, gradients.offset), (grad_mask, gradients.mask)):
+        if buffer.shape == gradient.shape:
+            fill(buffer, gradient)
+        else:
+            buffer.flatten(1)[:, : gradient[0].numel()] = gradient.flatten(1)
+    grad_weight.add_(gradients.weight)
+    if with_bias:
+        grad_bias.add_(gradients.bias)
+
+
+def _geometry(
+    kW: int,
+    kH: int,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    group: int,
+    deformable_group: int,
+    im2col_step: int,  # how much memory a compiled mmcv takes at a time
+) -> _Geometry:
+    return _Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
+
+
+def _modulated_geometry(
+    kernel_h: int,
+    kernel_w: int,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    group: int,
+    deformable_group: int,
+) -> _Geometry:
+    return _Geometry(
+        stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group
+    )
+
+
+def _forward(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Optional[Tensor],
+    bias: Optional[Tensor],
+    geometry: _Geometry,
+    size: Optional[torch.Size] = None,
+) -> Tensor:
+    arguments = _arguments(input, weight, offset, mask, bias, geometry, size or offset.shape[2:])
+    return torch.ops.torchvision.deform_conv2d(*arguments, *geometry, mask is not None)
+
+
+def _backward(
+    grad_output: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Optional[Tensor],
+    geometry: _Geometry,
+) -> _Gradients:
+    arguments = _arguments(input, weight, offset, mask, None, geometry, grad_output.shape[2:])
+    gradients = _Gradients(
+        *torch.ops.torchvision._deform_conv2d_backward(
+            widen(grad_output), *arguments, *geometry, mask is not None
+        )
+    )
+    outside = _before_the_map(arguments[2], weight.shape[2:], geometry)
+    by_axis = gradients.offset.view(*outside.shape[:4], 2, *outside.shape[4:])
+    by_axis.masked_fill_(outside[:, :, :, :, None], 0)
+    return gradients
+
+
+def _arguments(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Optional[Tensor],
+    bias: Optional[Tensor],
+    geometry: _Geometry,
+    size: torch.Size,
+) -> tuple[Tensor, ...]:
+    """Return the tensors that torchvision takes, with offsets that it can follow."""
+    (kernel_h, kernel_w), (height, width) = weight.shape[2:], input.shape[2:]
+    taps = geometry.offset_groups * kernel_h * kernel_w
+    offset = _fit('offset', offset, 2 * taps, size)
+    # torchvision follows an offset that is no number out of the memory of the map.
+    far = -float(height + width + geometry.pad_h + geometry.pad_w)
+    offset = widen(offset).nan_to_num(nan=far, posinf=far, neginf=far)
+    mask = input.new_zeros(len(input), 1) if mask is None else _fit('mask', mask, taps, size)
+    if bias is None:
+        bias = input.new_zeros(len(weight))
+    return widen(input), widen(weight), offset, widen(mask), widen(bias)
+
+
+def _fit(name: str, tensor: Tensor, channels: int, size: torch.Size) -> Tensor:
+    """Return ``tensor`` as ``(N, channels, *size)``, read as one row of numbers per image."""
+    if tensor.shape[1:] == (channels, *size):
+        return tensor
+    needed = channels * size.numel()
+    if tensor[0].numel() < needed:
+        raise ValueError(
+            f'{name} of shape {tuple(tensor.shape)} is too small for an output of {tuple(size)}: '
+            f'{channels} channels of that size are needed'
+        )
+    return tensor.flatten(1)[:, :needed].reshape(len(tensor), channels, *size)
+
+
+def _before_the_map(offset: Tensor, kernel: torch.Size, geometry: _Geometry) -> Tensor:
+    """Return which samples lie one pixel or more above or left of the map, ``(N, G, K, K, H, W)``.
+
+    Exactly one pixel out the interpolation has a kink: mmcv's gradient is 0, torchvision's is the
+    slope towards the map. Offsets that start at 0 put samples of a padded convolution there.
+    """
+    steps = [torch.arange(n, device=offset.device) for n in (*kernel, *offset.shape[2:])]
+    y = steps[0][:, None] * geometry.dilation_h + steps[2] * geometry.stride_h - geometry.pad_h
+    x = steps[1][:, None] * geometry.dilation_w + steps[3] * geometry.stride_w - geometry.pad_w
+    shift = offset.view(
+        len(offset), geometry.offset_groups, *kernel, 2, *offset.shape[2:]
+    )  # (N, G, KH, KW, 2, OH, OW)
+    y_outside = shift[:, :, :, :, 0] + y[:, None, :, None] <= -1
+    x_outside = shift[:, :, :, :, 1] + x[:, None] <= -1
+    return y_outside | x_outside
