@@ -53,7 +53,7 @@ class SpatialAttention(BaseModule):
     maps: tuple[str, ...] = ()
     """Names under which :meth:`publish` is called: what there is to look at."""
 
-    identity_at_init: ClassVar[bool] = False
+    identity_at_init: bool = False
     """Whether the paper starts the module as the exact identity, by :meth:`reset_parameters`."""
 
     _captured: Optional[dict[str, Tensor]] = None

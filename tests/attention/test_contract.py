@@ -150,7 +150,7 @@ def test_identity_survives_the_initialisers_of_a_backbone(name):
     plain.eval()
     attentive = ResNet(**resnet, plugins=[dict(cfg=cfg, stages=(True,), position='after_conv3')])
     attentive.eval()
-    added = [m for m in attentive.modules() if type(m).__name__ == name]
+    added = [m for m in attentive.modules() if type(m) is RECORDS[name].cls]
     assert len(added) == 3
     image = torch.rand(1, 3, 32, 48)
     for initialise in (lambda: None, attentive.init_weights):
