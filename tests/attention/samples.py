@@ -11,7 +11,11 @@ from mmdet_spatialattn.attention import SpatialAttention
 CHANNELS = 32
 """Channels of the samples."""
 
-ARGUMENTS: dict[str, dict[str, Any]] = {'FCA': dict(reduction=4), 'SGE': dict(groups=8)}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    'FCA': dict(reduction=4),
+    'SGE': dict(groups=8),
+    'ShuffleAttention': dict(groups=4),
+}
 """Arguments of the modules whose defaults do not fit so few channels."""
 
 
