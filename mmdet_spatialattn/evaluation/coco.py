@@ -11,6 +11,7 @@ import gc
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, Optional, Union
 
@@ -61,6 +62,17 @@ class Annotations:
     records: list[dict]
     notes: tuple[str, ...] = ()
 
+    @cached_property
+    def masks(self) -> list[dict]:
+        """The ``n`` compressed run-length masks, as pycocotools reads them.
+
+        Raises:
+            UserError: An object has no segmentation, or one that does not fit its image.
+        """
+        place = f'{self.source}: annotations'
+        segmentations = _column(self.records, 'segmentation', place)
+        return _to_runs(segmentations, self.image_sizes[self.image], place)[0]
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -83,7 +95,7 @@ class Detections:
         scores: ``(n,)`` float64.
         area: ``(n,)`` float64, pycocotools' rule: of the box, or of the mask where the first
             entry of the file has no box.
-        masks: The segmentations as the file has them; ``None`` unless asked for.
+        masks: ``n`` compressed run-length masks as pycocotools reads them, if asked for.
         notes: What a user should know, one sentence each.
     """
 
@@ -93,7 +105,7 @@ class Detections:
     boxes: np.ndarray
     scores: np.ndarray
     area: np.ndarray
-    masks: Optional[list] = None
+    masks: Optional[list[dict]] = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -203,14 +215,18 @@ def load_detections(
     image = _lookup(data, 'image_id', images, where, annotations.source)
     category = _lookup(data, 'category_id', categories, where, annotations.source)
     scores = _numbers(_column(data, 'score', where), 'score', where)
-    masks: Optional[list]
+    masks: Optional[list[dict]] = None
     if data and _is_empty(data[0].get('bbox')) and 'segmentation' in data[0]:
-        masks = _column(data, 'segmentation', where)
-        boxes, area = _measure_masks(masks, where)
+        segmentations = _column(data, 'segmentation', where)
+        masks, area = _to_runs(segmentations, annotations.image_sizes[image], where)
+        boxes = _boxes_of_masks(masks)
     else:
         boxes = _boxes(data, where)
         area = boxes[:, 2] * boxes[:, 3]
-        masks = [record.get('segmentation') for record in data] if iou_type == 'segm' else None
+        if iou_type == 'segm':
+            outlines = map(_outline, boxes.tolist())
+            segmentations = [r.get('segmentation', o) for r, o in zip(data, outlines)]
+            masks, _ = _to_runs(segmentations, annotations.image_sizes[image], where)
     return Detections(
         source=where,
         image=image,
@@ -409,18 +425,22 @@ def _is_empty(value: Any) -> bool:
     return value is None or (isinstance(value, (list, tuple)) and not value)
 
 
-def _measure_masks(masks: list, place: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes ``(n, 4)`` and areas ``(n,)`` of compressed run-length masks."""
+def _to_runs(segmentations: list, sizes: np.ndarray, place: str) -> tuple[list[dict], np.ndarray]:
+    from .masks import to_runs  # compiled: only who has masks waits for it
+
+    return to_runs(segmentations, sizes, place)
+
+
+def _boxes_of_masks(masks: list[dict]) -> np.ndarray:
     from pycocotools import mask as mask_api
 
-    for i, mask in enumerate(masks):
-        if not (isinstance(mask, dict) and isinstance(mask.get('counts'), (str, bytes))):
-            raise UserError(
-                f'{place}[{i}]: segmentation is {_kind(mask)}; expected a compressed run-length '
-                "mask, {'size': [height, width], 'counts': text}"
-            )
-    boxes = mask_api.toBbox(masks).reshape(-1, 4)
-    return boxes, np.array([float(mask_api.area(mask)) for mask in masks])
+    return mask_api.toBbox(masks).reshape(-1, 4)
+
+
+def _outline(box: list[float]) -> list[list[float]]:
+    """Return a box as a polygon: what pycocotools takes as the mask of a detection without one."""
+    x, y, width, height = box
+    return [[x, y, x, y + height, x + width, y + height, x + width, y]]
 
 
 def _annotation_notes(
