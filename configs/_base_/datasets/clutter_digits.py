@@ -1,0 +1,37 @@
+"""Clutter digits, as ``spatialattn scenes --out data/clutter_digits`` writes them.
+
+Another folder: ``--cfg-options data_root=DIR``. No flips: a mirrored digit is none.
+"""
+
+_base_ = 'mmdet::_base_/datasets/coco_detection.py'
+data_root = 'data/clutter_digits/'
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale_factor=1.0, keep_ratio=True),  # heads ask for a scale factor
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
+]
+folder = dict(
+    data_root=data_root,
+    data_prefix=dict(img='images/'),
+    metainfo=dict(classes=tuple('0123456789')),
+)
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(ann_file='annotations/train.json', pipeline=train_pipeline, **folder),
+)
+val_dataloader = dict(
+    batch_size=8,
+    dataset=dict(ann_file='annotations/val.json', pipeline=test_pipeline, **folder),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+test_evaluator = val_evaluator

@@ -1,0 +1,126 @@
+"""Every config of the repository builds, learns and predicts; and says what it is."""
+
+import argparse
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
+from mmdet_spatialattn.cli._runner import load_config
+
+ROOT = Path(__file__).resolve().parents[1] / 'configs'
+FILES = sorted(ROOT.rglob('*.py'))
+DETECTORS = [
+    path for path in FILES if path.relative_to(ROOT).parts[0] not in ('_base_', 'experiments')
+]
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+def n_classes(model):
+    """The number of classes that the heads of a model config agree on."""
+    found = set()
+
+    def walk(value):
+        if isinstance(value, dict):
+            if 'num_classes' in value:
+                found.add(value['num_classes'])
+            value = list(value.values())
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                walk(item)
+
+    walk(model)
+    assert len(found) == 1, found
+    return found.pop()
+
+
+@pytest.mark.parametrize('path', DETECTORS, ids=name)
+def test_it_builds_learns_and_predicts(path):
+    from mmdet.registry import MODELS
+    from mmdet.testing import demo_mm_inputs
+
+    config = Config.fromfile(path)
+    model = MODELS.build(config.model)
+    loader = config.get('train_dataloader')
+    classes = n_classes(config.model)
+    metainfo = loader.dataset.get('metainfo') if loader else None
+    assert metainfo is None or len(metainfo['classes']) == classes
+    inputs = demo_mm_inputs(
+        2,
+        [[3, 128, 128], [3, 96, 128]],
+        num_items=[3, 1],
+        num_classes=classes,
+        with_mask=model.with_mask,
+    )
+    data = model.data_preprocessor(inputs, training=True)
+    losses = model.parse_losses(model.train()(**data, mode='loss'))[0]
+    assert torch.isfinite(losses)
+    losses.backward()
+    for key, parameter in model.named_parameters():
+        if 'attention' in key and parameter.requires_grad:
+            assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), key
+    with torch.no_grad():
+        predicted = model.eval()(**model.data_preprocessor(inputs), mode='predict')
+    assert len(predicted) == 2
+    for sample in predicted:
+        instances = sample.pred_instances
+        assert instances.bboxes.shape == (len(instances.scores), 4)
+
+
+@pytest.mark.parametrize('path', FILES, ids=name)
+def test_it_says_what_it_is_and_how_it_is_run(path):
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+    assert doc and len(doc.splitlines()[0]) <= 100
+    for word in doc.split():
+        if word.startswith('configs/') and word.endswith('.py'):
+            assert (ROOT.parent / word).is_file(), word
+
+
+@pytest.mark.parametrize('path', DETECTORS, ids=name)
+def test_it_is_a_difference_against_at_most_three_parents(path):
+    depth = 0
+    while path is not None:
+        bases = [b for b in own_bases(path) if '::' not in b and '_base_/' not in b]
+        path = (path.parent / bases[0]).resolve() if bases else None
+        depth += 1
+    assert depth <= 3
+
+
+def own_bases(path):
+    for node in ast.parse(path.read_text(encoding='utf-8')).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == '_base_':
+            bases = ast.literal_eval(node.value)
+            return bases if isinstance(bases, list) else [bases]
+    return []
+
+
+@pytest.mark.parametrize('given', ['elsewhere/set', 'elsewhere/set/'])
+@pytest.mark.parametrize('folder', ['clutter_digits', 'bccd'])
+def test_one_key_moves_the_data(folder, given):
+    path = next((ROOT / folder).glob('retinanet_r18-narrow_fpn_*.py'))
+    arguments = argparse.Namespace(
+        config=str(path), launcher='none', work_dir='out', cfg_options=[f'data_root={given}']
+    )
+    config = load_config(arguments)
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        assert loader.dataset.data_root == 'elsewhere/set/'
+    assert config.val_evaluator.ann_file == 'elsewhere/set/annotations/val.json'
+    assert config.test_evaluator.ann_file.startswith('elsewhere/set/annotations/')
+    assert f'data/{folder}' not in config.pretty_text
+    arguments.cfg_options = []
+    assert load_config(arguments).train_dataloader.dataset.data_root == f'data/{folder}/'
