@@ -144,7 +144,7 @@ def test_a_broken_annotation_file_is_one_message(data, message):
         ({'score': '0.5'}, "score is '0.5'; expected a finite number"),
         ({'bbox': [0, 0, -1, 1]}, 'has a negative size'),
         ({'bbox': [0, 0, math.inf, 1]}, 'finite numbers'),
-        ({'bbox': None, 'segmentation': [[1, 2]]}, 'expected a compressed run-length mask'),
+        ({'bbox': None, 'segmentation': [[1, 2]]}, r'\[0\]: segmentation has polygon \[1, 2\]'),
     ],
 )
 def test_a_broken_detection_is_one_message(change, message):
