@@ -13,7 +13,7 @@ install: .venv/installed
 
 .venv/installed: setup.py constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,demo,test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,demo,report,test]'
 	touch $@
 
 demo: install

@@ -13,6 +13,7 @@ VERSION = re.search(
 # Only the extra names a host: one that is installed (compiled mmcv, a fork of mmdet) is kept.
 LITE = ['mmdet>=3.3,<3.4', 'mmengine>=0.10.3,<0.11', 'mmcv-lite>=2.0.0rc4,<2.2']
 DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
+REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
 TEST = ['hypothesis', 'mypy', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff', 'timm']
 
 setup(
@@ -33,6 +34,6 @@ setup(
         'torch>=2.1',
         'torchvision>=0.16',
     ],
-    extras_require={'demo': DEMO, 'lite': LITE, 'test': TEST},
+    extras_require={'demo': DEMO, 'lite': LITE, 'report': REPORT, 'test': TEST},
     entry_points={'console_scripts': ['spatialattn=mmdet_spatialattn.cli:main']},
 )

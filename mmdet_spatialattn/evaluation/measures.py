@@ -24,6 +24,15 @@ IMAGE_MEASURES = {
 }
 """Measures of an image that need no pixels, and what they say."""
 
+PIXEL_MEASURES = {
+    'edge_density': 'share of the background pixels that are edges (Canny)',
+    'feature_congestion': 'local variety of colour, contrast and orientation in the background',
+}
+"""Measures of the pixels of an image outside all boxes, and what they say."""
+
+MEANINGS = {**OBJECT_MEASURES, **IMAGE_MEASURES, **PIXEL_MEASURES}
+"""What every measure says."""
+
 NEIGHBOUR_REACH = 2.0
 """``k`` of ``neighbours``: another centre counts within ``k * sqrt(area)``."""
 
@@ -41,11 +50,11 @@ def object_measures(
     """Return the measures of :data:`OBJECT_MEASURES`, each an array in the order of ``boxes``.
 
     A crowd region is no object: its row is NaN, it is nobody's neighbour and has no IoU, but it
-    covers. Boxes count whole, also where they leave the image. Time and memory grow with the number
-    of pairs of boxes in one image, never of the data set.
+    covers. Boxes count whole, also where they leave the image; one of size zero covers nothing and
+    is covered by nothing. Time and memory grow with the pairs of boxes within the images.
 
     Args:
-        boxes: ``(A, 4)``, x, y, width, height in pixels; width and height positive.
+        boxes: ``(A, 4)``, x, y, width, height in pixels.
         image: ``(A,)``, index of the image of each box into ``image_size``.
         category: ``(A,)``, class of each box.
         crowd: ``(A,)``, true for a crowd region.
@@ -73,23 +82,26 @@ def object_measures(
         covering.append(parts[shared > 0])
         both = objects[i] & objects[j]
         i, j, shared = i[both], j[both], shared[both]
-        iou = shared / (area[i] + area[j] - shared)
+        iou = _ratio(shared, area[i] + area[j] - shared)
         np.maximum.at(max_iou, i, iou)
         same = category[i] == category[j]
         np.maximum.at(max_iou_same, i[same], iou[same])
         near = np.hypot(*(centre[j] - centre[i]).T) <= reach[i]
         neighbours += np.bincount(i[near], minlength=len(corners))
-    cover = union_area(np.concatenate(covered), np.concatenate(covering), len(corners)) / area
+    cover = union_area(np.concatenate(covered), np.concatenate(covering), len(corners))
     measures = {
         'max_iou': max_iou,
         'max_iou_same': max_iou_same,
-        'cover': np.minimum(cover, 1),  # sums of slabs may exceed the area by a rounding error
+        'cover': np.minimum(
+            _ratio(cover, area), 1
+        ),  # sums of slabs may exceed the area by a rounding error
         'neighbours': neighbours,
         'occlusion': np.full(len(corners), np.nan),
-        'rel_size': np.sqrt(area / image_size.prod(1)[image]),
+        'rel_size': np.sqrt(_ratio(area, image_size.prod(1)[image], otherwise=np.nan)),
     }
     if visible is not None:
-        measures['occlusion'] = 1 - _area(_intersection(corners, _corners(visible))) / area
+        seen = _area(_intersection(corners, _corners(visible)))
+        measures['occlusion'] = 1 - _ratio(seen, area, otherwise=np.nan)
     return {name: np.where(objects, values, np.nan) for name, values in measures.items()}
 
 
@@ -131,8 +143,8 @@ def image_measures(
         'n_objects': count,
         'crowd_index': inside / np.maximum(count, 1),
         # Each pair came twice.
-        'overlap_ratio': shared / 2 / np.where(union > 0, union, 1),
-        'area_share': np.minimum(visible_union / image_size.prod(1), 1),
+        'overlap_ratio': _ratio(shared / 2, union),
+        'area_share': np.minimum(_ratio(visible_union, image_size.prod(1), otherwise=np.nan), 1),
         'n_categories': np.bincount(classes, minlength=n_images).astype(float),
     }
 
@@ -213,3 +225,8 @@ def _intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _area(corners: np.ndarray) -> np.ndarray:
     """Return the areas of boxes given by corners; 0 for an empty one."""
     return (corners[:, 2:] - corners[:, :2]).clip(0).prod(1)
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: float = 0) -> np.ndarray:
+    """Return ``part / whole``, and ``otherwise`` where the whole is zero or unknown."""
+    return np.divide(part, whole, out=np.full(len(part), float(otherwise)), where=whole > 0)

@@ -23,12 +23,6 @@ from typing import Callable, Optional
 import cv2
 import numpy as np
 
-PIXEL_MEASURES = {
-    'edge_density': 'share of the background pixels that are edges (Canny)',
-    'feature_congestion': 'local variety of colour, contrast and orientation in the background',
-}
-"""Measures of the pixels of an image and what they say."""
-
 LEVELS = 3
 """Scales: each has half the resolution of the one before."""
 

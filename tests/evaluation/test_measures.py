@@ -99,11 +99,20 @@ def test_area_share_counts_only_what_lies_inside_the_image():
     assert image['area_share'] == pytest.approx([(100 + 1000) / 10000])
 
 
-def test_a_size_that_is_unknown_leaves_the_relative_measures_open():
-    data = one_image([[0, 0, 10, 10]], size=(np.nan, np.nan))
+@pytest.mark.parametrize('size', [(np.nan, np.nan), (0, 100)])
+def test_an_image_of_unknown_size_leaves_the_relative_measures_open(size):
+    data = one_image([[0, 0, 10, 10]], size=size)
     assert np.isnan(object_measures(**data)['rel_size']).all()
     assert np.isnan(image_measures(**data)['area_share']).all()
     assert object_measures(**data)['cover'].tolist() == [0]
+
+
+def test_a_box_of_size_zero_has_no_clutter_and_makes_none():
+    data = one_image([[0, 0, 10, 10], [5, 5, 0, 0], [5, 5, 0, 0], [5, 0, 0, 10]])
+    objects = object_measures(**data, visible=data['boxes'])
+    assert objects['cover'].tolist() == objects['max_iou'].tolist() == [0, 0, 0, 0]
+    assert objects['rel_size'].tolist() == [0.1, 0, 0, 0]
+    assert image_measures(**data)['overlap_ratio'].tolist() == [0]
 
 
 def test_no_boxes_and_empty_images():
