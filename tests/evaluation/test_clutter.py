@@ -183,3 +183,10 @@ def test_the_cover_of_generated_scenes_is_the_one_they_are_made_with(tmp_path):
     annotations = load_annotations(tmp_path / 'digits/annotations/train.json')
     expected = [record['cover'] for record in annotations.records]
     np.testing.assert_allclose(clutter_measures(annotations).objects['cover'], expected, atol=1e-9)
+
+
+def test_the_plot_shows_each_measure_that_has_numbers():
+    figure = clutter_measures(small_set()).plot()
+    shown = {trace.name: sum(trace.y) for trace in figure.data}
+    assert set(shown) == {*OBJECT_MEASURES, *IMAGE_MEASURES} - {'occlusion'}
+    assert shown['cover'] == 2 and shown['n_objects'] == 2
