@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Callable, NoReturn, Optional
 
-from ..errors import UserError
+from ..errors import UserError, did_you_mean
 from ..io import write_json
 
 
@@ -21,6 +21,15 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **kwargs,
         )
+
+    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
+        """Parse as argparse does; for an unknown flag the error names the nearest known one."""
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            nearest = did_you_mean(unknown[0].split('=')[0], flags)
+            self.error(f"unknown argument '{unknown[0]}'{nearest}")
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f'{message} (see {self.prog} --help)')

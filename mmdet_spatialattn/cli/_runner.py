@@ -1,7 +1,11 @@
 """What ``train`` and ``test`` share: their flags, the config, the process group, the Runner."""
 
 import argparse
+import contextlib
+import inspect
 import os
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -12,7 +16,17 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+PROCESS_VARIABLES: dict[str, dict[str, str]] = {
+    'none': {},
+    'pytorch': {},
+    'slurm': {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS', 'LOCAL_RANK': 'SLURM_LOCALID'},
+    'mpi': {
+        'RANK': 'OMPI_COMM_WORLD_RANK',
+        'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE',
+        'LOCAL_RANK': 'OMPI_COMM_WORLD_LOCAL_RANK',
+    },
+}
+"""By launcher, the variables that say what torch reads under other names."""
 
 
 def add_runner_flags(parser: Parser) -> None:
@@ -28,16 +42,21 @@ def add_runner_flags(parser: Parser) -> None:
         help='change the config: train_cfg.max_epochs=3; lists as KEY="[a,b]" or KEY=a,b',
     )
     parser.add_argument(
-        '--launcher', choices=LAUNCHERS, default='none', help='who started the processes'
+        '--launcher', choices=[*PROCESS_VARIABLES], default='none', help='who started the processes'
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-def load_config(args: argparse.Namespace) -> 'Config':
+def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
     """Read the config that the arguments name and change it as they ask.
 
+    Args:
+        args: The parsed arguments of a command with :func:`add_runner_flags`.
+        needed: Keys without which the command cannot run.
+
     Raises:
-        UserError: The file is absent or cannot be read as a config, or an option does not fit it.
+        UserError: The file is absent, cannot be read as a config or lacks a key, or an option does
+            not fit it.
     """
     from mmengine.config import Config
 
@@ -45,8 +64,17 @@ def load_config(args: argparse.Namespace) -> 'Config':
         raise UserError(f'config {args.config} does not exist')
     try:
         config = Config.fromfile(args.config)
-    except (SyntaxError, NameError, KeyError, AttributeError, OSError, ImportError) as error:
-        raise UserError(f'config {args.config}: {_one_line(error)}') from error
+    except Exception as error:
+        mistake = _config_mistake(error)
+        if mistake is None:
+            raise
+        raise UserError(f'config {args.config}: {mistake}') from error
+    for key in needed:
+        if not config.get(key):
+            raise UserError(
+                f"config {args.config} has no '{key}'; inherit from a config of MMDetection that "
+                "has one: _base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'"
+            )
     config.launcher = args.launcher
     root = config.get('data_root')
     _merge(config, args.cfg_options)
@@ -81,18 +109,22 @@ def move_data_root(config: 'Config', old: Optional[str]) -> None:
     moved(config._cfg_dict)
 
 
-def build_runner(config: 'Config') -> 'Runner':
-    """Build the Runner that the config describes, in the process group of its launcher."""
+@contextlib.contextmanager
+def running(config: 'Config', local_rank: int) -> Iterator['Runner']:
+    """Give the Runner that the config describes, in the process group of its launcher."""
+    import torch
     from mmdet.registry import RUNNERS
     from mmdet.utils import setup_cache_size_limit_of_dynamo
     from mmengine.runner import Runner
 
     setup_cache_size_limit_of_dynamo()
-    join_processes(config.launcher)
-    return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    _join_processes(config, local_rank)
+    yield RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
-def join_processes(launcher: str, local_rank: int = 0) -> None:
+def _join_processes(config: 'Config', local_rank: int) -> None:
     """Join the process group on a machine without GPU; elsewhere leave it to MMEngine.
 
     MMEngine selects a CUDA device for every launcher, and fails where there is none.
@@ -103,59 +135,93 @@ def join_processes(launcher: str, local_rank: int = 0) -> None:
     import torch
 
     os.environ.setdefault('LOCAL_RANK', str(local_rank))
-    if launcher == 'none' or torch.cuda.is_available():
+    if config.launcher == 'none' or torch.cuda.is_available():
         return
-    own = {
-        'pytorch': {},
-        'slurm': {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS'},
-        'mpi': {'RANK': 'OMPI_COMM_WORLD_RANK', 'WORLD_SIZE': 'OMPI_COMM_WORLD_SIZE'},
-    }
-    for name, source in own[launcher].items():
+    for name, source in PROCESS_VARIABLES[config.launcher].items():
         if source in os.environ:
             os.environ[name] = os.environ[source]
     os.environ.setdefault('MASTER_PORT', '29500')
     missing = [n for n in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR') if n not in os.environ]
     if missing:
         raise UserError(
-            f'--launcher {launcher}: {", ".join(missing)} not set in the environment; '
+            f'--launcher {config.launcher}: {", ".join(missing)} not set in the environment; '
             'start the processes with torchrun, srun or mpirun, or leave --launcher out'
         )
     torch.distributed.init_process_group('gloo')
+    wrapper = config.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=config.get('find_unused_parameters', False),
+    )
+    # Without a value, MMEngine names a CUDA device.
+    config.model_wrapper_cfg = {'device_ids': None, **wrapper}
 
 
 def _merge(config: 'Config', options: list[str]) -> None:
     from mmengine.config import DictAction
 
-    changes = argparse.Namespace(options=None)
-    action = DictAction('--cfg-options', 'options')
     for option in options:
-        key, equals, _ = option.partition('=')
+        key, equals, text = option.partition('=')
         if not equals or not key:
             raise UserError(f"--cfg-options: expected KEY=VALUE, got '{option}'")
-        _check_key(config, key)
         try:
-            action(None, changes, [option])
-            config.merge_from_dict(changes.options)
-        except (AssertionError, KeyError, TypeError, ValueError, IndexError) as error:
-            raise UserError(
-                f"--cfg-options: '{option}' does not fit: {_one_line(error)}"
-            ) from error
+            value = DictAction._parse_iterable(text)
+        except AssertionError as error:
+            raise UserError(f'--cfg-options {option}: brackets do not match') from error
+        old = _current(config, key)
+        if isinstance(old, (bool, int, float)) and isinstance(value, str):
+            expected = 'True or False' if isinstance(old, bool) else 'a number'
+            raise UserError(f"--cfg-options {option}: expected {expected}, got '{value}'")
+        config.merge_from_dict({key: value})
 
 
-def _check_key(config: 'Config', key: str) -> None:
-    """Refuse a misspelt first name, which would silently add a key that nothing reads."""
-    import inspect
+def _current(config: 'Config', key: str) -> Any:
+    """Return the value that an option will replace, ``None`` for a new one.
 
+    Raises:
+        UserError: The option leads nowhere, or its first name is a misspelt one, which would
+            silently add a key that nothing reads.
+    """
     from mmengine.runner import Runner
 
-    known = [*config.keys(), *inspect.signature(Runner).parameters]
     first = key.split('.')[0]
+    known = [*config.keys(), *inspect.signature(Runner).parameters]
     nearest = did_you_mean(first, known)
     if first not in known and nearest:
-        raise UserError(f"--cfg-options: the config has no '{first}'{nearest}")
+        raise UserError(f"--cfg-options {key}: the config has no '{first}'{nearest}")
+    value: Any = config
+    path = ''
+    for name in key.split('.'):
+        if isinstance(value, (list, tuple)):
+            if not name.isdigit() or int(name) >= len(value):
+                raise UserError(
+                    f"--cfg-options {key}: '{path[1:]}' is a list of {len(value)}, "
+                    f"so a number from 0 to {len(value) - 1} must follow, not '{name}'"
+                )
+            value = value[int(name)]
+        elif value is None or hasattr(value, 'get'):
+            value = value.get(name) if value is not None else None
+        else:
+            raise UserError(
+                f"--cfg-options {key}: '{path[1:]}' is {value!r}, so there is no '{name}' in it"
+            )
+        path += f'.{name}'
+    return value
 
 
-def _one_line(error: BaseException) -> str:
-    text = str(error.args[0]) if error.args else ''
-    text = ' '.join(text.split()) or str(error)
-    return f'{type(error).__name__}: {text}'
+def _config_mistake(error: Exception) -> Optional[str]:
+    """Say what is wrong in a config file; ``None`` when the error comes from other code."""
+    if isinstance(error, SyntaxError):
+        return f'syntax error in line {error.lineno}: {error.msg}'
+    if isinstance(error, OSError):
+        return f'{error.strerror}: {error.filename}' if error.filename else str(error)
+    if isinstance(error, ImportError):
+        cause: BaseException = error
+        while cause.__context__:
+            cause = cause.__context__
+        return f'custom_imports: {cause}'
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        place = (frame.f_code.co_filename, line)
+    if '_base_' in frame.f_globals:  # the namespace in which MMEngine runs a config file
+        return f'{place[0]}, line {place[1]}: {type(error).__name__}: {error}'
+    return None

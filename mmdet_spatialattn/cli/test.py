@@ -5,14 +5,17 @@
 The flags are those of MMDetection's tools/test.py.
 """
 
+import argparse
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import UserError
 from ._command import Parser, command
-from ._runner import add_runner_flags, build_runner, load_config
+from ._runner import add_runner_flags, load_config, running
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 @command
@@ -31,21 +34,37 @@ def main(argv: Optional[list[str]] = None) -> int:
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: the name must end with .pkl')
-    config = load_config(args)
+
+    from ..compat.doctor import require_host
+    from ._checks import build_checked_model, check_checkpoint, check_data
+
+    require_host()
+    config = load_config(args, NEEDED)
+    check_data(config, 'test_dataloader')
+    check_checkpoint(build_checked_model(config), args.checkpoint, 'test')
     config.load_from = args.checkpoint
     if args.show or args.show_dir:
-        from mmdet.engine.hooks.utils import trigger_visualization_hook
-
-        config = trigger_visualization_hook(config, args)
+        config = _draw(config, args)
     if args.tta:
         _augment(config)
-    runner = build_runner(config)
-    if args.out:
-        from mmdet.evaluation import DumpDetResults
+    with running(config, args.local_rank) as runner:
+        if args.out:
+            from mmdet.evaluation import DumpDetResults
 
-        runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
-    runner.test()
+            runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        runner.test()
     return 0
+
+
+def _draw(config: 'Config', args: argparse.Namespace) -> 'Config':
+    from mmdet.engine.hooks.utils import trigger_visualization_hook
+
+    if 'visualization' not in config.get('default_hooks', {}):
+        raise UserError(
+            '--show, --show-dir: the config has no visualization hook; add --cfg-options '
+            'default_hooks.visualization.type=DetVisualizationHook'
+        )
+    return trigger_visualization_hook(config, args)
 
 
 def _augment(config: 'Config') -> None:

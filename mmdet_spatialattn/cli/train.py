@@ -9,14 +9,17 @@ The flags are those of MMDetection's tools/train.py. Without a CUDA device it tr
 with as many threads as OMP_NUM_THREADS says.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import UserError
 from ._command import Parser, command
-from ._runner import add_runner_flags, build_runner, load_config
+from ._runner import add_runner_flags, load_config, running
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
 
 @command
@@ -38,15 +41,28 @@ def main(argv: Optional[list[str]] = None) -> int:
         help='go on from CHECKPOINT, or from the last one in the work directory',
     )
     args = parser.parse_args(argv)
-    config = load_config(args)
+
+    from ..compat.doctor import require_host
+    from ._checks import build_checked_model, check_checkpoint, check_data
+
+    require_host()
+    config = load_config(args, NEEDED)
     if args.amp:
         _use_amp(config)
     if args.auto_scale_lr:
         _scale_learning_rate(config)
     if args.resume:
         config.resume = True
-        config.load_from = _checkpoint_to_resume(args.resume, config.work_dir)
-    build_runner(config).train()
+        config.load_from = args.resume
+        if args.resume == 'auto':
+            config.load_from = _last_checkpoint(config.work_dir)
+    check_data(config, 'train_dataloader', 'val_dataloader')
+    model = build_checked_model(config)
+    if config.get('load_from'):
+        check_checkpoint(model, config.load_from, 'resume' if config.get('resume') else 'start')
+    del model
+    with running(config, args.local_rank) as runner:
+        runner.train()
     return 0
 
 
@@ -65,16 +81,15 @@ def _scale_learning_rate(config: 'Config') -> None:
     config.auto_scale_lr.enable = True
 
 
-def _checkpoint_to_resume(given: str, work_dir: str) -> str:
-    from pathlib import Path
-
-    if given != 'auto':
-        return given
+def _last_checkpoint(work_dir: str) -> str:
+    """Return the checkpoint that an earlier run noted in the work directory, moved or not."""
     note = Path(work_dir, 'last_checkpoint')
-    last = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
-    if not last:
-        raise UserError(
-            f'--resume: no checkpoint in {work_dir}; leave --resume out to start from the '
-            'beginning, or give the folder of the earlier run with --work-dir'
-        )
-    return last
+    noted = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
+    for path in (Path(noted), Path(work_dir, Path(noted).name)):
+        if path.is_file():
+            return str(path)
+    missing = f' (the last one, {noted}, is gone)' if noted else ''
+    raise UserError(
+        f'--resume: there is no checkpoint in {work_dir}{missing}; leave --resume out to start '
+        'from the beginning, or give the folder of the earlier run with --work-dir'
+    )

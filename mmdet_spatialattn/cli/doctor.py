@@ -1,0 +1,48 @@
+"""Show what is installed, what will not work, and what to do about it.
+
+    spatialattn doctor
+    spatialattn doctor --json doctor.json
+
+Exit code 1 when something will not work, else 0.
+"""
+
+import os
+from typing import Optional
+
+from ._command import Parser, command, maybe_write_json
+
+
+@command
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = Parser('doctor', __doc__)
+    parser.add_json()
+    args = parser.parse_args(argv)
+
+    from dataclasses import asdict
+
+    from .. import __version__
+    from ..compat.doctor import PROVIDERS, diagnose, examine, provider
+
+    facts = examine()
+    findings = diagnose(facts)
+    threads = f'{facts.threads} threads of {os.cpu_count()} (OMP_NUM_THREADS sets them)'
+    rows = {
+        'mmdet_spatialattn': __version__,
+        'python': facts.python,
+        **{package: provider(facts, package) or '-' for package in PROVIDERS},
+        'devices': ', '.join(facts.devices) or f'CPU, {threads}',
+    }
+    for source in sorted(set(facts.operators.values())):
+        names = [name for name, of in facts.operators.items() if of == source]
+        listed = f' ({", ".join(names)})' if source != 'not available' else ''
+        rows[f'operators: {source}'] = f'{len(names)}{listed}'
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        print(f'{name:<{width}}  {value}')
+    for finding in findings:
+        print(f'\n{finding.level}: {finding.what}\n  -> {finding.remedy}')
+    broken = any(finding.level == 'error' for finding in findings)
+    print('\nMMDetection will not run here.' if broken else '\nMMDetection runs here.')
+    data = {'mmdet_spatialattn': __version__, **asdict(facts)}
+    maybe_write_json(args.json, {**data, 'findings': [asdict(finding) for finding in findings]})
+    return int(broken)
