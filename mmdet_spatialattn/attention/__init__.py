@@ -1,5 +1,6 @@
 """Attention modules: ``(N, C, H, W) -> (N, C, H, W)``, one paper per file."""
 
+from .area_attention import AreaAttention
 from .attention_gate import AttentionGate
 from .bam import BAM
 from .base import GuidedAttention, SpatialAttention, capture_maps
@@ -25,9 +26,11 @@ from .learn_to_pay import LearnToPayAttention
 from .lka import LKA
 from .lsk import LSK
 from .lska import LSKA
+from .mlca import MLCA
 from .nam import NAM
 from .non_local import NonLocal
 from .polarized import PolarizedSelfAttention
+from .scsa import SCSA
 from .scse import SCSE
 from .se import SE
 from .self_attention import SelfAttention2d
@@ -52,10 +55,13 @@ __all__ = [
     'LKA',
     'LSK',
     'LSKA',
+    'MLCA',
     'NAM',
+    'SCSA',
     'SCSE',
     'SE',
     'SGE',
+    'AreaAttention',
     'AttentionGate',
     'CBAMChannelGate',
     'CBAMSpatialGate',

@@ -45,9 +45,7 @@ class ECA(SpatialAttention):
 
     def __init__(self, in_channels: int, kernel_size: Optional[int] = None, **kwargs) -> None:
         super().__init__(in_channels, **kwargs)
-        if kernel_size is None:
-            nearest = int((math.log2(in_channels) + 1) / 2)
-            kernel_size = max(nearest + (nearest + 1) % 2, 3)
+        kernel_size = adaptive_kernel_size(in_channels) if kernel_size is None else kernel_size
         check_odd(self, kernel_size=kernel_size)
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
@@ -56,3 +54,14 @@ class ECA(SpatialAttention):
         gate = self.conv(squeezed).sigmoid().squeeze(1)[..., None, None]
         self.publish(channel=gate)
         return x * gate
+
+
+def adaptive_kernel_size(in_channels: int) -> int:
+    """Return the odd number near ``(log2(C) + 1) / 2``, at least 3.
+
+    Example:
+        >>> [adaptive_kernel_size(c) for c in (8, 64, 256, 2048)]
+        [3, 3, 5, 7]
+    """
+    nearest = int((math.log2(in_channels) + 1) / 2)
+    return max(nearest + (nearest + 1) % 2, 3)
