@@ -2,7 +2,7 @@
 
 Paper:   Huang et al., Channel Prior Convolutional Attention for Medical Image Segmentation,
          Computers in Biology and Medicine 2024, Sec. 3 https://arxiv.org/abs/2306.05196
-Code:    written from the paper. Authors' release: Cuthbert-Huang/CPCANet (Apache-2.0).
+Code:    written from the paper. Authors' release: Cuthbert-Huang/CPCANet.
 Differs: the release puts the module between 1x1 convolutions of its network's block, which are left
 out.
 """

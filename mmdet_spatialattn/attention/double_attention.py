@@ -2,7 +2,7 @@
 
 Paper:   Chen et al., A^2-Nets: Double Attention Networks, NeurIPS 2018, Sec. 3
          https://arxiv.org/abs/1810.11579
-Code:    written from the paper, which has no PyTorch release.
+Code:    written from the paper.
 Differs: nothing in the results. All but the two softmaxes is linear and their weights sum to 1, so
 the 1x1 convolutions of features act on the few descriptors and not on the map.
 """

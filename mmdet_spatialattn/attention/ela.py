@@ -2,7 +2,7 @@
 
 Paper:   Xu and Wan, ELA: Efficient Local Attention for Deep Convolutional Neural Networks, 2024,
          Sec. 3 https://arxiv.org/abs/2403.01123
-Code:    written from the paper, which has no release.
+Code:    written from the paper.
 Differs: nothing; the defaults are its ELA-B. The convolution and the norm serve both directions, as
 printed.
 """

@@ -2,7 +2,7 @@
 
 Paper:   Ouyang et al., Efficient Multi-Scale Attention Module with Cross-Spatial Learning, ICASSP
          2023, Sec. 3 https://arxiv.org/abs/2305.13563
-Code:    written from the paper. Authors' release: YOLOonMe/EMA-attention-module (no licence).
+Code:    written from the paper. Authors' release: YOLOonMe/EMA-attention-module.
 Differs: nothing.
 """
 

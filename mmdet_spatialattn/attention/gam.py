@@ -2,7 +2,7 @@
 
 Paper:   Liu et al., Global Attention Mechanism: Retain Information to Enhance Channel-Spatial
          Interactions, 2021, Sec. 3 https://arxiv.org/abs/2112.05561
-Code:    written from the paper. Authors' release: dengbuqi/GAM_Pytorch.
+Code:    written from the paper.
 Differs: nothing; the channel weights have no sigmoid, as released (the paper prints one).
 """
 

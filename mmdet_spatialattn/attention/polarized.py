@@ -2,8 +2,7 @@
 
 Paper:   Liu et al., Polarized Self-Attention: Towards High-quality Pixel-wise Regression, 2021,
          Sec. 3 https://arxiv.org/abs/2107.00782
-Code:    written from the paper and the published definition. Authors' release: DeLightCMU/PSA (no
-         licence).
+Code:    written from the paper and the published definition. Authors' release: DeLightCMU/PSA.
 Differs: nothing in the results. Where a projection meets a weighted sum, both linear, the sum goes
 first, so that the projected maps of half the channels are never made.
 """

@@ -2,7 +2,7 @@
 
 Paper:   Si et al., SCSA: Exploring the Synergistic Effects Between Spatial and Channel Attention,
          Neurocomputing 2025, Sec. 3 https://arxiv.org/abs/2407.05128
-Code:    written from the paper. Authors' release: HZAI-ZJNU/SCSA (GPL-3.0).
+Code:    written from the paper. Authors' release: HZAI-ZJNU/SCSA.
 Differs: a map smaller than the pooling window is pooled as a whole, where the release fails.
 """
 
