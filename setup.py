@@ -24,7 +24,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdet_spatialattn', 'mmdet_spatialattn.*']),
-    package_data={'mmdet_spatialattn': ['py.typed']},
+    package_data={'mmdet_spatialattn': ['py.typed', 'report/templates/*.html']},
     python_requires='>=3.9',
     install_requires=[
         'numpy',

@@ -1,6 +1,7 @@
 """Tables as plain text."""
 
 from collections.abc import Sequence
+from typing import Optional
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -20,3 +21,8 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in (header, *rows)
     )
+
+
+def short(value: Optional[float]) -> str:
+    """Return a number with three significant digits, an empty text for none."""
+    return '' if value is None else f'{value:.3g}'

@@ -1,10 +1,11 @@
-"""What all commands share: the parser, the one-line error with exit code 2, ``--json``."""
+"""What all commands share: the parser, one-line errors with exit code 2, ``--json``, progress."""
 
 import argparse
 import functools
 import inspect
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, Callable, NoReturn, Optional
 
 from ..errors import UserError, did_you_mean
@@ -65,3 +66,18 @@ def maybe_write_json(path: Optional[str], data: Any) -> None:
     """Write ``data`` when the user gave ``--json``."""
     if path:
         write_json(path, data)
+
+
+def progress(what: str) -> Callable[[Iterable, int], Iterable]:
+    """Return what wraps items, given their number, with a bar on stderr, if that is a terminal."""
+
+    def wrap(items: Iterable, number: int) -> Iterable:
+        from rich.console import Console
+        from rich.progress import track
+
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            return items
+        return track(items, what, number, console=console, transient=True)
+
+    return wrap

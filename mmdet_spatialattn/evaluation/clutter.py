@@ -11,9 +11,10 @@ import numpy as np
 
 from ..errors import UserError, did_you_mean, require
 from ..io import PathLike, read_json, write_json
-from ..tables import text_table
+from ..tables import short, text_table
 from .coco import Annotations, AnnotationSource, load_annotations
 from .measures import MEANINGS, image_measures, object_measures
+from .strata import SIZES, Scope, members, stratify
 
 if TYPE_CHECKING:
     import pandas
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 FORMAT = 'mmdet_spatialattn clutter'
 VERSION = 1
+
+ENOUGH = 30
+"""Objects that a stratum needs before anything is concluded from it."""
 
 VISIBLE_KEYS = ('vis_bbox', 'vbox', 'bboxVis')
 """Where annotations carry a visible box: CityPersons in COCO's format, CrowdHuman, CityPersons."""
@@ -91,13 +95,52 @@ class ClutterTable:
     def correlations(self) -> dict[str, dict[str, dict[str, Optional[float]]]]:
         """Return Spearman's rank correlation of each two measures, of objects and of images.
 
-        Size is among them, for the objects of images as the mean over the image: crowded objects
+        Size is among them, for images as the mean over their objects: crowded objects
         are smaller, and what looks like an effect of clutter may be one of size.
         """
         images = {**self.images, 'mean rel_size': self.mean_of_image('rel_size')}
+        tables = {}
+        for of, columns in (('objects', self.objects), ('images', images)):
+            names = [name for name, values in columns.items() if not np.isnan(values).all()]
+            tables[of] = {a: {b: spearman(columns[a], columns[b]) for b in names} for a in names}
+        return tables
+
+    def strata(self, rule: str = 'cover') -> list[dict[str, Any]]:
+        """Return how many objects, of which sizes, and images each stratum holds.
+
+        ``enough`` is false under :data:`ENOUGH` objects: such a stratum allows no conclusion.
+
+        Raises:
+            UserError: The rule cannot be read or applied; see
+                :meth:`~mmdet_spatialattn.evaluation.strata.Strata.parse`.
+        """
+        of = self.annotations
+        if of.iscrowd.all():
+            return []
+        strata = stratify(rule, of)
+        by_size = {size: members([Scope(size=size)], of.area, strata.labels)[0] for size in SIZES}
+        rows = []
+        for label, name in enumerate(strata.names):
+            mine = strata.labels == label
+            n = int(mine.sum())
+            row: dict[str, Any] = {'stratum': name, 'objects': n, 'enough': n >= ENOUGH}
+            row['images'] = len(np.unique(of.image[mine]))
+            row |= {size: int((mine & inside).sum()) for size, inside in by_size.items()}
+            rows.append(row)
+        return rows
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the text and the page show, as data."""
+        of = self.annotations
         return {
-            of: {a: {b: spearman(columns[a], columns[b]) for b in columns} for a in columns}
-            for of, columns in (('objects', self.objects), ('images', images))
+            'annotations': of.source,
+            'objects': int((~of.iscrowd).sum()),
+            'crowd_regions': int(of.iscrowd.sum()),
+            'images': len(of.image_ids),
+            'distributions': self.distributions(),
+            'correlations': self.correlations(),
+            'strata': self.strata(),
+            'notes': list(of.notes),
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -166,23 +209,28 @@ class ClutterTable:
         return distributions(self)
 
     def __str__(self) -> str:
-        of, n_crowd = self.annotations, int(self.annotations.iscrowd.sum())
-        title = f'{of.source}: {len(of) - n_crowd} objects in {len(of.image_ids)} images'
-        if n_crowd:
-            title += f', {n_crowd} crowd regions'
-        sizes = self.correlations()
-        header = ('measure', 'of', 'number', 'mean', 'median', '90 %', 'max', 'r with size')
-        rows = []
-        for row in filter(lambda row: row['n'], self.distributions()):
-            name = row['measure']
-            size = (
-                sizes['objects'][name]['rel_size']
-                if row['of'] == 'object'
-                else sizes['images'][name]['mean rel_size']
-            )
-            numbers = [row.get(key) for key in ('mean', 'median', 'p90', 'max')]
-            rows.append((name, row['of'], str(row['n']), *map(_short, [*numbers, size])))
-        return f'{title}\n\n{text_table(header, rows)}'
+        data = self.summary()
+        parts = [f'{data["annotations"]}: {data["objects"]} objects in {data["images"]} images']
+        if data['crowd_regions']:
+            parts[0] += f', and {data["crowd_regions"]} crowd regions'
+        numbers = ('mean', 'median', 'p90', 'max')
+        rows = [
+            (row['measure'], row['of'], str(row['n']), *(short(row[key]) for key in numbers))
+            for row in data['distributions']
+            if row['n']
+        ]
+        parts.append(text_table(('measure', 'of', 'number', *numbers), rows))
+        matrix = data['correlations']['objects']
+        if matrix:
+            rows = [(a, *map(short, row.values())) for a, row in matrix.items()]
+            parts.append('Rank correlations of the objects (Spearman)')
+            parts[-1] += '\n' + text_table(('', *matrix), rows)
+        if data['strata']:
+            columns = ('stratum', 'objects', 'images', *SIZES)
+            rows = [tuple(str(row[column]) for column in columns) for row in data['strata']]
+            parts.append(text_table(columns, rows))
+            parts += [stratum_warning(row) for row in data['strata'] if not row['enough']]
+        return '\n\n'.join([*parts, *(f'Note: {note}' for note in data['notes'])])
 
 
 def clutter_measures(
@@ -368,6 +416,9 @@ def _columns(
         ) from error
 
 
-def _short(value: Optional[float]) -> str:
-    """Return a number with three significant digits, an empty text for none."""
-    return '' if value is None else f'{value:.3g}'
+def stratum_warning(row: dict[str, Any]) -> str:
+    """Return the warning about a stratum of :meth:`ClutterTable.strata` with too few objects."""
+    return (
+        f"Warning: stratum '{row['stratum']}' has {row['objects']} objects, fewer than {ENOUGH}: "
+        'nothing can be concluded from it'
+    )

@@ -1,6 +1,6 @@
 """Plotly figures of the pages, in one look."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import plotly.graph_objects as go
@@ -8,11 +8,16 @@ from plotly.subplots import make_subplots
 
 from ..evaluation.clutter import ClutterTable
 from ..evaluation.measures import MEANINGS
+from ..evaluation.strata import SIZES
 
 INK, GRID, BAR = '#1f2933', '#d9dee3', '#4477aa'
 
 STRATUM_COLORS = ('#4477aa', '#ddaa33', '#bb5566')
 """Least to most cluttered; told apart by colour-blind readers and in grey."""
+
+
+SIZE_COLORS = ('#1f3b57', '#5b84ac', '#b9cfe4')
+"""Small to large."""
 
 
 def styled(figure: go.Figure, height: Optional[int] = None) -> go.Figure:
@@ -63,3 +68,32 @@ def distributions(table: ClutterTable) -> go.Figure:
     for place, (name, values) in enumerate(columns.items()):
         figure.add_trace(histogram(name, values), row=place // 3 + 1, col=place % 3 + 1)
     return styled(figure, height=max(rows, 1) * 280)
+
+
+def strata_by_size(rows: list[dict[str, Any]]) -> go.Figure:
+    """Return stacked bars: the objects of each stratum by COCO size, in percent.
+
+    Args:
+        rows: Of :meth:`~mmdet_spatialattn.evaluation.clutter.ClutterTable.strata`.
+    """
+    figure = go.Figure()
+    for size, color in zip(SIZES, SIZE_COLORS):
+        share = [100 * row[size] / max(sum(row[s] for s in SIZES), 1) for row in rows]
+        figure.add_bar(
+            y=[row['stratum'] for row in rows],
+            x=share,
+            orientation='h',
+            name=size,
+            marker={'color': color},
+            text=[f'{value:.0f} %' if value >= 8 else '' for value in share],
+            hovertemplate='%{y}: %{x:.1f} % ' + size + '<extra></extra>',
+        )
+    figure = styled(figure, height=220)
+    return figure.update_layout(
+        barmode='stack',
+        bargap=0.25,
+        showlegend=True,
+        legend={'orientation': 'h', 'y': 1.2, 'traceorder': 'normal'},
+        xaxis={'ticksuffix': ' %', 'range': [0, 100]},
+        yaxis={'autorange': 'reversed', 'automargin': True},
+    )

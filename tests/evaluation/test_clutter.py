@@ -11,32 +11,13 @@ from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import ClutterTable, clutter_measures, load_annotations
 from mmdet_spatialattn.evaluation.clutter import read_image, spearman, visible_boxes
 from mmdet_spatialattn.evaluation.measures import IMAGE_MEASURES, OBJECT_MEASURES, PIXEL_MEASURES
-
-
-def small_set():
-    """Two images of 40 x 30, one without objects; two boxes and a crowd region in the other."""
-    boxes = [[0, 0, 10, 10], [5, 0, 10, 10], [0, 20, 30, 10]]
-    return {
-        'images': [
-            {'id': 7, 'width': 40, 'height': 30, 'file_name': 'a.png'},
-            {'id': 3, 'width': 40, 'height': 30, 'file_name': 'sub/b.png'},
-        ],
-        'categories': [{'id': 1, 'name': 'cell'}, {'id': 5, 'name': 'cat'}],
-        'annotations': [
-            {'id': 10 + k, 'image_id': 7, 'category_id': 1, 'bbox': box, 'iscrowd': int(k == 2)}
-            for k, box in enumerate(boxes)
-        ],
-    }
+from tests.evaluation.samples import small_set, write_images
 
 
 @pytest.fixture
 def images(tmp_path):
     """A folder with the two images."""
-    rng = np.random.default_rng(0)
-    for name in ('a.png', 'sub/b.png'):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(tmp_path / name), rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
-    return tmp_path
+    return write_images(tmp_path)
 
 
 def test_every_measure_is_there_by_object_and_by_image(images):
@@ -112,8 +93,35 @@ def test_data_frames_have_a_row_per_object_and_per_image():
 
 def test_the_text_names_the_set_and_its_measures():
     text = str(clutter_measures(small_set()))
-    assert 'the annotations: 2 objects in 2 images, 1 crowd regions' in text
+    assert 'the annotations: 2 objects in 2 images, and 1 crowd regions' in text
     assert 'cover' in text and 'occlusion' not in text  # no annotation has a visible box
+    assert "stratum 'crowded' has 2 objects, fewer than 30" in text
+
+
+def test_strata_are_counted_by_hand():
+    rows = clutter_measures(small_set()).strata()
+    counts = [(row['stratum'], row['objects'], row['images'], row['small']) for row in rows]
+    assert counts == [('clean', 0, 0, 0), ('touching', 0, 0, 0), ('crowded', 2, 1, 2)]
+    assert not any(row['enough'] for row in rows)
+    assert [row['objects'] for row in clutter_measures(small_set()).strata('max_iou:0.5')] == [2, 0]
+
+
+def test_correlations_know_sizes_of_objects_and_of_images():
+    table = clutter_measures(small_set())
+    table.objects['rel_size'][:2] = [0.1, 0.2]
+    table.objects['cover'][:2] = [0.9, 0.1]
+    correlations = table.correlations()
+    assert correlations['objects']['cover']['rel_size'] == pytest.approx(-1)
+    assert correlations['objects']['max_iou']['rel_size'] is None  # constant
+    assert 'occlusion' not in correlations['objects']
+    assert 'mean rel_size' in correlations['images']
+
+
+def test_a_set_without_objects_has_a_table_too():
+    table = clutter_measures({**small_set(), 'annotations': []})
+    assert table.strata() == []
+    assert '0 objects in 2 images' in str(table)
+    assert table.to_json()['objects'] == {}
 
 
 def test_spearman_equals_scipy_with_ties_and_gaps():

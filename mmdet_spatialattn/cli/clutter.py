@@ -1,0 +1,47 @@
+"""Measure how cluttered the objects and images of a COCO data set are.
+
+    spatialattn clutter annotations/val.json --images images --html clutter.html
+
+Prints the distribution of every measure, how the measures go with each other and with size, and how
+many objects the default strata hold. --out writes all numbers, by annotation id and image id, for
+any other tool; --html a page that needs no network. With --images the background's edges and
+congestion are measured too, and the page shows the most and the least cluttered images.
+"""
+
+from typing import Optional
+
+from ._command import Parser, command, maybe_write_json, progress
+
+
+@command
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = Parser('clutter', __doc__)
+    parser.add_argument('annotations', metavar='ANN.json', help='COCO annotations')
+    parser.add_argument(
+        '--images', metavar='DIR', help='folder that the file names are relative to'
+    )
+    parser.add_argument('--out', metavar='SIDECAR.json', help='write every number, by id')
+    parser.add_argument('--html', metavar='PAGE.html', help='write a page with figures')
+    parser.add_json()
+    args = parser.parse_args(argv)
+
+    from ..errors import require
+
+    if args.html:  # before the work, not after it
+        require('jinja2', 'report')
+        require('plotly', 'report')
+
+    from ..evaluation import clutter_measures
+
+    table = clutter_measures(args.annotations, args.images, progress('images'))
+    print(table)
+    if args.out:
+        table.write(args.out)
+        print(f'\n{args.out}: written')
+    if args.html:
+        from ..report.clutter import write_clutter_page
+
+        write_clutter_page(args.html, table, args.images)
+        print(f'\n{args.html}: written')
+    maybe_write_json(args.json, table.summary())
+    return 0
