@@ -134,6 +134,20 @@ class BatchNorm2d(nn.BatchNorm2d):
         return super().forward(x)
 
 
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm that also takes a single value per group, which it normalises to 0.
+
+    That is a 1x1 map of one image with as many groups as channels, for which torch raises an error
+    even in eval mode. The number of channels comes first, as MMCV passes it.
+    """
+
+    def __init__(self, num_channels: int, num_groups: int, **kwargs) -> None:
+        super().__init__(num_groups, num_channels, **kwargs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int) -> nn.Module:
     """Return the norm of maps that ``norm_cfg`` describes; the identity for ``None``.
 
@@ -146,6 +160,8 @@ def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int
         cfg = dict(norm_cfg)
         if cfg.get('type') in ('BN', 'BN2d'):
             cfg['type'] = BatchNorm2d
+        elif cfg.get('type') == 'GN':
+            cfg['type'] = GroupNorm
         return build_norm_layer(cfg, channels)[1]
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         kind = norm_cfg.get('type') if isinstance(norm_cfg, dict) else norm_cfg

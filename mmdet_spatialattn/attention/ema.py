@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import SpatialAttention, check_divides
+from .base import GroupNorm, SpatialAttention, check_divides
 
 
 @MODELS.register_module()
@@ -48,7 +48,7 @@ class EMA(SpatialAttention):
         self.factor = factor
         width = in_channels // factor
         self.strips = nn.Conv2d(width, width, 1)
-        self.norm = nn.GroupNorm(width, width)
+        self.norm = GroupNorm(width, width)
         self.local = nn.Conv2d(width, width, 3, padding=1)
 
     def attend(self, x: Tensor) -> Tensor:

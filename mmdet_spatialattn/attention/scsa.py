@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..registry import MODELS
-from .base import SpatialAttention, check_divides, odd_conv
+from .base import GroupNorm, SpatialAttention, check_divides, odd_conv
 
 
 @MODELS.register_module()
@@ -71,9 +71,9 @@ class SCSA(SpatialAttention):
         self.strips = nn.ModuleList(
             odd_conv(self, width, width, (k, 1), groups=width, bias=True) for k in kernel_sizes
         )
-        self.norm_h = nn.GroupNorm(groups, in_channels)
-        self.norm_w = nn.GroupNorm(groups, in_channels)
-        self.norm = nn.GroupNorm(1, in_channels)
+        self.norm_h = GroupNorm(in_channels, groups)
+        self.norm_w = GroupNorm(in_channels, groups)
+        self.norm = GroupNorm(in_channels, 1)
         self.query, self.key, self.value = (
             nn.Conv2d(in_channels, in_channels, 1, groups=in_channels, bias=False) for _ in 'qkv'
         )

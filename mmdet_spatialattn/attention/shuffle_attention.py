@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..registry import MODELS
-from .base import SpatialAttention
+from .base import GroupNorm, SpatialAttention
 
 
 @MODELS.register_module()
@@ -58,7 +58,7 @@ class ShuffleAttention(SpatialAttention):
         self.shuffle = shuffle
         self.channel_weight = nn.Parameter(torch.zeros(half, 1, 1))
         self.channel_bias = nn.Parameter(torch.ones(half, 1, 1))
-        self.norm = nn.GroupNorm(half, half)
+        self.norm = GroupNorm(half, half)
         self.spatial_weight = nn.Parameter(torch.zeros(half, 1, 1))
         self.spatial_bias = nn.Parameter(torch.ones(half, 1, 1))
 
