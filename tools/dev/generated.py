@@ -4,7 +4,8 @@
     python tools/dev/generated.py --check    exit 1 and name the file when a table has drifted
 
 A table stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in any Markdown file of the
-repository; NAME is a key of BLOCKS, its value ``'module:function'``, which returns Markdown.
+repository; NAME is a key of BLOCKS, its value ``'module:function'``, which returns Markdown. The
+module is one of the package, or a script beside this one.
 """
 
 import argparse
@@ -15,8 +16,13 @@ from pathlib import Path
 from typing import Optional
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS: dict[str, str] = {}
+BLOCKS: dict[str, str] = {
+    'mmdet-families': 'mmdet_families:markdown',
+    'operators': 'mmdet_spatialattn.compat.operators.table:markdown',
+}
 BLOCK = re.compile(r'(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
+
+sys.path.append(str(ROOT / 'tools/dev'))
 
 
 def render(text: str) -> str:

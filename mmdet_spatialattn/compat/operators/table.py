@@ -54,7 +54,7 @@ OPERATORS = (
         _both('roi_align'),
         'torchvision',
         "`pool_mode='max'` is plain torch, and 0 in a region without area (mmcv: -10000). A region "
-        'turned inside out is 0 (mmcv raises on the CPU).',
+        'turned inside out is let through (mmcv raises on the CPU).',
     ),
     Operator(
         'roi_pool',

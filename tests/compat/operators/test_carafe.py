@@ -46,6 +46,16 @@ def test_carafe_naive_gives_the_gradients_of_carafe(ours):
     torch.testing.assert_close(buffers, expected)
 
 
+def test_carafe_hands_the_features_on_with_the_channels_last(ours):
+    features, masks = random(2, 4, 3, 5), random(2, 9, 6, 10, seed=1)
+    kept, scratch = torch.zeros_like(features), torch.zeros(0, dtype=torch.double)
+    output = torch.zeros(2, 4, 6, 10, dtype=torch.double)
+    ours.carafe_forward(
+        features, masks, kept, scratch, scratch, output, kernel_size=3, group_size=1, scale_factor=2
+    )
+    assert torch.equal(kept, features.permute(0, 2, 3, 1))
+
+
 def test_the_module_of_carafe_upsamples():
     y = CARAFEPack(8, 2, compressed_channels=4)(torch.rand(1, 8, 3, 5))
     assert y.shape == (1, 8, 6, 10)

@@ -65,6 +65,42 @@ def test_a_compiled_module_wins(tmp_path):
     assert run(code, path=tmp_path)[0] == 'compiled'
 
 
+def test_a_compiled_module_that_does_not_load_is_named_with_the_remedy(tmp_path):
+    package = tmp_path / 'mmcv'
+    (package / 'ops').mkdir(parents=True)
+    (package / '__init__.py').touch()
+    (package / 'ops' / '__init__.py').write_text('import mmcv._ext\n')
+    (package / '_ext.so').write_bytes(b'of another torch')
+    code = """
+        from mmdet_spatialattn.compat.operators import operator_sources
+        from mmdet_spatialattn.errors import UserError
+        try:
+            operator_sources()
+        except UserError as error:
+            print(error)
+    """
+    message = run(code, path=tmp_path)[0]
+    assert '_ext.so: file too short' in message
+    assert 'pip uninstall mmcv' in message
+
+
+def test_a_missing_torchvision_is_named_with_the_remedy():
+    if not operators._is_ours(sys.modules['mmcv._ext']):
+        pytest.skip('a compiled mmcv needs no torchvision')
+    code = """
+        sys.modules['torchvision'] = None
+        import mmdet_spatialattn
+        from mmdet_spatialattn.errors import UserError
+        try:
+            import mmcv.ops
+        except UserError as error:
+            print(error)
+    """
+    message = run(code)[0]
+    assert 'torchvision that fits torch' in message
+    assert 'one release from the same index' in message
+
+
 def test_coming_too_late_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmcv._ext', types.ModuleType('mmcv._ext'))
     with pytest.warns(UserWarning, match='import mmdet_spatialattn first'):

@@ -9,7 +9,8 @@ from . import reference
 from .reference import random
 
 SIZE = (2, 3)
-# Batch indices out of order; fractions; over the border; outside; without area; smaller than a bin.
+# Batch indices out of order; fractions; over the border; outside; without area; smaller than a cell;
+# inside out.
 ROIS = [
     [1, 1.3, 2.1, 9.7, 8.2],
     [0, 0.0, 0.0, 4.0, 12.0],
@@ -17,6 +18,7 @@ ROIS = [
     [0, 40.0, 40.0, 60.0, 70.0],
     [1, 5.0, 5.0, 5.0, 5.0],
     [0, 3.2, 4.1, 3.9, 4.4],
+    [1, 5.0, 6.0, 2.0, 1.0],
 ]
 
 
