@@ -9,8 +9,8 @@ from . import reference
 from .reference import random
 
 SIZE = (2, 3)
-# Batch indices out of order; fractions; over the border; outside; without area; smaller than a cell;
-# inside out.
+# Batch indices out of order; fractions; over the border; outside; without area; smaller than a
+# cell; inside out.
 ROIS = [
     [1, 1.3, 2.1, 9.7, 8.2],
     [0, 0.0, 0.0, 4.0, 12.0],
