@@ -1,11 +1,9 @@
 """The clutter of a data set: every measure of every object and image, as one table."""
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from ..errors import UserError, did_you_mean, require
 from ..io import PathLike, read_json, write_json
 from ..tables import short, text_table
 from .coco import Annotations, AnnotationSource, load_annotations
+from .images import Progress, boxes_by_image, find_images, in_parallel, read_image, silent
 from .measures import MEANINGS, image_measures, object_measures
 from .strata import SIZES, Scope, members, stratify
 
@@ -28,8 +27,6 @@ ENOUGH = 30
 
 VISIBLE_KEYS = ('vis_bbox', 'vbox', 'bboxVis')
 """Where annotations carry a visible box: CityPersons in COCO's format, CrowdHuman, CityPersons."""
-
-Progress = Callable[[Iterable, int], Iterable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +233,7 @@ class ClutterTable:
 def clutter_measures(
     annotations: AnnotationSource,
     images_dir: Optional[PathLike] = None,
-    progress: Progress = lambda images, number: images,
+    progress: Progress = silent,
 ) -> 'ClutterTable':
     """Measure the clutter of every object and image of a data set.
 
@@ -295,51 +292,6 @@ def visible_boxes(annotations: Annotations) -> np.ndarray:
     return boxes
 
 
-def find_images(annotations: Annotations, folder: PathLike) -> list[Path]:
-    """Return the files of all images.
-
-    Raises:
-        UserError: One is not there; the message says how many are not.
-    """
-    paths = [Path(folder) / name for name in annotations.file_names]
-    missing = [i for i, path in enumerate(paths) if not path.is_file()]
-    if missing:
-        first, name = annotations.image_ids[missing[0]], annotations.file_names[missing[0]]
-        raise UserError(
-            f'{len(missing)} of the {len(paths)} images of {annotations.source} are not in '
-            f'{folder} (first: image {first}, file_name {name!r}); give the folder that the '
-            'file names are relative to'
-        )
-    return paths
-
-
-def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
-    """Return an image as ``(H, W, 3)`` uint8, BGR.
-
-    Args:
-        path: The file.
-        size: The width and height it should have; NaN for any.
-
-    Raises:
-        UserError: The file cannot be read, is no image, or of another size.
-    """
-    cv2 = require('cv2', 'lite')
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise UserError(f'cannot read the image {path}: {error.strerror}') from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        raise UserError(f'{path} is not an image, or of a kind that OpenCV cannot read')
-    height, width = image.shape[:2]
-    if any(abs(found - said) > 0 for found, said in zip((width, height), size)):
-        raise UserError(
-            f'{path} is {width} x {height} pixels, its annotations say {size[0]:g} x {size[1]:g}: '
-            'the boxes belong to another version of the image'
-        )
-    return image
-
-
 def spearman(a: np.ndarray, b: np.ndarray) -> Optional[float]:
     """Return Spearman's rank correlation where both are known; None where it is not defined."""
     known = ~np.isnan(a) & ~np.isnan(b)
@@ -369,21 +321,9 @@ def _pixel_measures(
         image = read_image(paths[index], annotations.image_sizes[index])
         return edge_density(image, boxes[index]), feature_congestion(image, boxes[index])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            values = list(progress(pool.map(measure, range(len(paths))), len(paths)))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    values = in_parallel(measure, len(paths), progress)
     edges, congestion = np.array(values).reshape(-1, 2).T
     return {'edge_density': edges, 'feature_congestion': congestion}
-
-
-def boxes_by_image(annotations: Annotations) -> list[np.ndarray]:
-    """Return the boxes of each image, crowd regions among them."""
-    order = np.argsort(annotations.image, kind='stable')
-    ends = np.cumsum(np.bincount(annotations.image, minlength=len(annotations.image_ids)))
-    return np.split(annotations.boxes[order], ends[:-1])
 
 
 def _rows(columns: dict[str, np.ndarray]) -> Iterator[dict[str, Optional[float]]]:

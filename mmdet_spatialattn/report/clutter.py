@@ -7,7 +7,8 @@ import numpy as np
 
 from .. import __version__
 from ..errors import require
-from ..evaluation.clutter import ENOUGH, ClutterTable, find_images, read_image, stratum_warning
+from ..evaluation.clutter import ENOUGH, ClutterTable, stratum_warning
+from ..evaluation.images import find_images, read_image
 from ..evaluation.measures import MEANINGS
 from ..evaluation.strata import SIZES, Strata
 from ..io import PathLike

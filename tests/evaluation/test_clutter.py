@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import ClutterTable, clutter_measures, load_annotations
-from mmdet_spatialattn.evaluation.clutter import read_image, spearman, visible_boxes
+from mmdet_spatialattn.evaluation.clutter import spearman, visible_boxes
+from mmdet_spatialattn.evaluation.images import read_image
 from mmdet_spatialattn.evaluation.measures import IMAGE_MEASURES, OBJECT_MEASURES, PIXEL_MEASURES
 from tests.evaluation.samples import small_set, write_images
 

@@ -1,0 +1,86 @@
+"""The images of a data set: found, read and worked on, with one message per mistake."""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+
+from ..errors import UserError, require
+from ..io import PathLike
+from .coco import Annotations
+
+Progress = Callable[[Iterable, int], Iterable]
+"""Wraps items, whose number it is given, to show how the work goes."""
+
+
+def silent(items: Iterable, number: int) -> Iterable:
+    """Show no progress."""
+    return items
+
+
+def in_parallel(work: Callable[[int], Any], number: int, progress: Progress = silent) -> list:
+    """Return ``work(0) ... work(number - 1)``, done by as many threads as there are cores.
+
+    An error of one call ends the whole at once.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            return list(progress(pool.map(work, range(number)), number))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def find_images(annotations: Annotations, folder: PathLike) -> list[Path]:
+    """Return the files of all images.
+
+    Raises:
+        UserError: One is not there; the message says how many are not.
+    """
+    paths = [Path(folder) / name for name in annotations.file_names]
+    missing = [i for i, path in enumerate(paths) if not path.is_file()]
+    if missing:
+        first, name = annotations.image_ids[missing[0]], annotations.file_names[missing[0]]
+        raise UserError(
+            f'{len(missing)} of the {len(paths)} images of {annotations.source} are not in '
+            f'{folder} (first: image {first}, file_name {name!r}); give the folder that the '
+            'file names are relative to'
+        )
+    return paths
+
+
+def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
+    """Return an image as ``(H, W, 3)`` uint8, BGR.
+
+    Args:
+        path: The file.
+        size: The width and height it should have; NaN for any.
+
+    Raises:
+        UserError: The file cannot be read, is no image, or of another size.
+    """
+    cv2 = require('cv2', 'lite')
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise UserError(f'cannot read the image {path}: {error.strerror}') from error
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise UserError(f'{path} is not an image, or of a kind that OpenCV cannot read')
+    height, width = image.shape[:2]
+    if any(abs(found - said) > 0 for found, said in zip((width, height), size)):
+        raise UserError(
+            f'{path} is {width} x {height} pixels, its annotations say {size[0]:g} x {size[1]:g}: '
+            'the boxes belong to another version of the image'
+        )
+    return image
+
+
+def boxes_by_image(annotations: Annotations) -> list[np.ndarray]:
+    """Return the boxes of each image, crowd regions among them."""
+    order = np.argsort(annotations.image, kind='stable')
+    ends = np.cumsum(np.bincount(annotations.image, minlength=len(annotations.image_ids)))
+    return np.split(annotations.boxes[order], ends[:-1])
