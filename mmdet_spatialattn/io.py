@@ -54,6 +54,8 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
     path = Path(path).resolve()
     temporary = path.with_name(f'.{path.name}.partial')
     try:
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise UserError(f'cannot write {path}: it is there already; give a new folder')
         path.parent.mkdir(parents=True, exist_ok=True)
         if temporary.exists():
             shutil.rmtree(temporary)

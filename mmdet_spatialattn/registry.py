@@ -3,6 +3,7 @@
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
 
 SCOPE = 'mmdet_spatialattn'
@@ -26,4 +27,11 @@ HOOKS = Registry(
     parent=MMENGINE_HOOKS,
     scope=SCOPE,
     locations=['mmdet_spatialattn.datasets.seeded'],
+)
+
+TRANSFORMS = Registry(
+    'transform',
+    parent=MMENGINE_TRANSFORMS,
+    scope=SCOPE,
+    locations=['mmdet_spatialattn.datasets.injection'],
 )

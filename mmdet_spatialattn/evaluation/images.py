@@ -84,3 +84,16 @@ def boxes_by_image(annotations: Annotations) -> list[np.ndarray]:
     order = np.argsort(annotations.image, kind='stable')
     ends = np.cumsum(np.bincount(annotations.image, minlength=len(annotations.image_ids)))
     return np.split(annotations.boxes[order], ends[:-1])
+
+
+def box_windows(corners: np.ndarray, shape: Sequence[int]) -> list[tuple[slice, slice]]:
+    """Return the pixels that each box touches, as rows and columns of an image.
+
+    Args:
+        corners: ``(n, 4)`` x1, y1, x2, y2.
+        shape: Height and width of the image.
+    """
+    height, width = shape[:2]
+    low = np.floor(corners[:, :2]).clip(0, (width, height)).astype(int)
+    high = np.ceil(corners[:, 2:]).clip(0, (width, height)).astype(int)
+    return [np.s_[y1:y2, x1:x2] for (x1, y1), (x2, y2) in zip(low.tolist(), high.tolist())]

@@ -68,7 +68,7 @@ def object_measures(
         >>> measures['cover'].tolist(), measures['neighbours'].tolist()
         ([0.5, 0.5, 0.0], [1.0, 1.0, 0.0])
     """
-    corners, image = _corners(boxes), np.asarray(image, dtype=int)
+    corners, image = corners_of(boxes), np.asarray(image, dtype=int)
     objects = ~np.asarray(crowd, dtype=bool)
     category, image_size = np.asarray(category, dtype=int), np.asarray(image_size, dtype=float)
     area, centre = _area(corners), (corners[:, :2] + corners[:, 2:]) / 2
@@ -100,7 +100,7 @@ def object_measures(
         'rel_size': np.sqrt(_ratio(area, image_size.prod(1)[image], otherwise=np.nan)),
     }
     if visible is not None:
-        seen = _area(_intersection(corners, _corners(visible)))
+        seen = _area(_intersection(corners, corners_of(visible)))
         measures['occlusion'] = 1 - _ratio(seen, area, otherwise=np.nan)
     return {name: np.where(objects, values, np.nan) for name, values in measures.items()}
 
@@ -124,7 +124,7 @@ def image_measures(
     objects = ~np.asarray(crowd, dtype=bool)
     image = np.asarray(image, dtype=int)[objects]
     category = np.asarray(category, dtype=int)[objects]
-    corners, image_size = _corners(boxes)[objects], np.asarray(image_size, dtype=float)
+    corners, image_size = corners_of(boxes)[objects], np.asarray(image_size, dtype=float)
     n_images = len(image_size)
     centre = (corners[:, :2] + corners[:, 2:]) / 2
     inside, shared = np.zeros((2, n_images))
@@ -211,7 +211,7 @@ def _pairs(image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield order[i[different]], order[j[different]]
 
 
-def _corners(boxes: np.ndarray) -> np.ndarray:
+def corners_of(boxes: np.ndarray) -> np.ndarray:
     """Return ``(A, 4)`` x, y, width, height as x1, y1, x2, y2."""
     boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)

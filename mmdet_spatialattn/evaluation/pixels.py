@@ -23,6 +23,9 @@ from typing import Callable, Optional
 import cv2
 import numpy as np
 
+from .images import box_windows
+from .measures import corners_of
+
 LEVELS = 3
 """Scales: each has half the resolution of the one before."""
 
@@ -182,10 +185,9 @@ def _blur(values: np.ndarray, sigma: float, border: int) -> np.ndarray:
 def _background(image: np.ndarray, boxes: Optional[np.ndarray]) -> np.ndarray:
     """Return ``(H, W)`` bool, false in every pixel that a box touches."""
     background = np.ones(image.shape[:2], dtype=bool)
-    for x, y, width, height in np.asarray(() if boxes is None else boxes).reshape(-1, 4):
-        left, top = max(int(np.floor(x)), 0), max(int(np.floor(y)), 0)
-        right, bottom = max(int(np.ceil(x + width)), 0), max(int(np.ceil(y + height)), 0)
-        background[top:bottom, left:right] = False
+    if boxes is not None:
+        for window in box_windows(corners_of(boxes), image.shape):
+            background[window] = False
     return background
 
 

@@ -1,0 +1,424 @@
+"""Clutter injection: distractors pasted between the objects of any COCO data set.
+
+To clutter what ImageNet-C (Hendrycks & Dietterich, ICLR 2019) and COCO-C (Michaelis et al., 2019)
+are to corruptions of the picture: the objects and their annotations stay, only what surrounds them
+is more, at five severities. Distractors are fragments of objects, never more than half of one, so
+that they are no objects themselves, and of background, from other images.
+
+Where and what is pasted is a function of the seed, the image id, the patches' data set and the
+boxes of the image. A severity adds to the distractors of the one below it.
+"""
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Optional, Union
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ..errors import UserError
+from ..evaluation.coco import AnnotationSource, load_annotations
+from ..evaluation.images import (
+    Progress,
+    box_windows,
+    boxes_by_image,
+    find_images,
+    in_parallel,
+    read_image,
+    silent,
+)
+from ..evaluation.measures import corners_of
+from ..io import PathLike, atomic_folder, read_json, write_json
+from ..registry import TRANSFORMS
+
+SEVERITIES = {1: 4, 2: 8, 3: 14, 4: 22, 5: 32}
+"""Number of distractors; each takes about 0.75 % of the image, all together 3 to 24 %."""
+
+PATCH_SHARE = (0.004, 0.014)
+"""Smallest and largest share of the image that a distractor takes; the logarithm is uniform."""
+
+BANK_SIZE = 256
+"""Patches that are cut once; every image draws from them."""
+
+_FRAGMENT = (0.4, 0.7)  # of an object's width and height; less than half of its area
+_ASPECT = (0.5, 2.0)
+_SMALLEST = 8  # pixels per side of an object or an image that is worth a fragment
+_ZOOM = (0.5, 2.0)  # how far a patch is resized to take its share
+_FEATHER = 0.15  # of the shorter side: how far the rim of a patch fades
+_TRIES = 30
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A cut-out: ``(H, W, 3)`` uint8 BGR, and the file it is from."""
+
+    pixels: np.ndarray
+    source: Path
+
+
+@dataclass(frozen=True)
+class Injected:
+    """An image with distractors.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8 BGR.
+        placed: Number of distractors that found a place.
+        share: Share of the image's pixels under distractors.
+        cover: ``(n,)``, share of each box under distractors, at most the bound.
+    """
+
+    image: np.ndarray
+    placed: int
+    share: float
+    cover: np.ndarray
+
+
+@TRANSFORMS.register_module()
+class ClutterInjection(BaseTransform):
+    """Paste distractors between the objects of an image.
+
+    In a test pipeline it stands right after the image is loaded, before anything resizes it; the
+    boxes are those of the data set's ``instances``, which need no ``LoadAnnotations``.
+
+    Required keys: ``img``, ``img_id``, ``img_path``, ``instances``. Modified keys: ``img``.
+
+    Args:
+        patches_ann: Annotations of the set that the distractors are cut from: the training set.
+            An image gives none to itself.
+        patches_images: Folder of its images.
+        severity: 1 to 5; see :data:`SEVERITIES`.
+        seed: Seed of the patches and their places.
+        max_cover: How much of any object's box may be covered, 0 to 1. With 0 no pixel of a box
+            changes; where objects leave no room, there are fewer distractors.
+        progress: Wraps the images that patches are cut from.
+
+    Raises:
+        UserError: A number is out of its range, or the patches' data set cannot be read.
+
+    Example:
+        >>> config = dict(
+        ...     type='mmdet_spatialattn.ClutterInjection',
+        ...     patches_ann='annotations/train.json',
+        ...     patches_images='images',
+        ...     severity=3,
+        ... )
+    """
+
+    def __init__(
+        self,
+        patches_ann: AnnotationSource,
+        patches_images: PathLike,
+        severity: int,
+        seed: int = 0,
+        max_cover: float = 0.0,
+        progress: Progress = silent,
+    ) -> None:
+        if severity not in SEVERITIES or isinstance(severity, bool):
+            raise UserError(f'severity must be one of 1, 2, 3, 4, 5, got {severity!r}')
+        if not 0 <= max_cover <= 1:
+            raise UserError(f'max_cover is a share of a box, from 0 to 1, got {max_cover!r}')
+        if not isinstance(seed, int) or seed < 0:
+            raise UserError(f'seed must be an integer from 0 on, got {seed!r}')
+        self.severity, self.seed, self.max_cover = severity, seed, max_cover
+        self.bank = cut_patches(patches_ann, patches_images, seed, progress)
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Inject into a sample of a data set.
+
+        Raises:
+            UserError: The image was resized before, or there are no boxes to protect.
+        """
+        if 'instances' not in results:
+            raise UserError(
+                "ClutterInjection: the sample has no 'instances', so no object could be kept "
+                'visible; use a data set with annotations'
+            )
+        image = results['img']
+        if image.shape[:2] != (results['height'], results['width']):
+            raise UserError(
+                f'ClutterInjection: the image is {image.shape[1]} x {image.shape[0]} pixels, its '
+                f'boxes are for {results["width"]} x {results["height"]}; put the transform right '
+                'after LoadImageFromFile'
+            )
+        corners = np.array([i['bbox'] for i in results['instances']], dtype=float).reshape(-1, 4)
+        injected = self.inject(image, corners, results['img_id'], Path(results['img_path']))
+        results['img'] = injected.image
+        return results
+
+    def inject(
+        self,
+        image: np.ndarray,
+        corners: np.ndarray,
+        image_id: Union[int, str],
+        path: Optional[Path] = None,
+    ) -> Injected:
+        """Return the image with distractors; the one given stays as it is.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 BGR.
+            corners: ``(n, 4)`` x1, y1, x2, y2 of the boxes to keep visible.
+            image_id: What the randomness depends on, besides the seed.
+            path: The image's file, from which no patch is taken.
+
+        Raises:
+            UserError: All patches are from this very image.
+        """
+        own = None if path is None else path.resolve()
+        patches = [patch for patch in self.bank if patch.source != own]
+        if not patches:
+            raise UserError(
+                f'all patches are from {path} itself; distractors come from other images: give the '
+                'training set as patches'
+            )
+        canvas = _Canvas(image, corners, self.max_cover)
+        key = zlib.crc32(repr(image_id).encode())
+        for number in range(SEVERITIES[self.severity]):
+            # A generator of its own, so that one without a place leaves the others where they are.
+            rng = np.random.default_rng((self.seed, key, number))
+            canvas.paste(_fitted(patches[rng.integers(len(patches))].pixels, image.shape, rng), rng)
+        return Injected(canvas.image, canvas.placed, canvas.share(), canvas.cover())
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(severity={self.severity}, seed={self.seed}, '
+            f'max_cover={self.max_cover}, {len(self.bank)} patches)'
+        )
+
+
+class _Canvas:
+    """An image that patches are pasted on, and what they may cover of its boxes."""
+
+    def __init__(self, image: np.ndarray, corners: np.ndarray, max_cover: float) -> None:
+        self.image, self.max_cover, self.placed = image.copy(), max_cover, 0
+        self.covered: np.ndarray = np.zeros(image.shape[:2], dtype=bool)
+        self.area = (corners[:, 2:] - corners[:, :2]).clip(0).prod(1)
+        self.windows = box_windows(corners, image.shape)
+        self.taken = _integral(self.windows, image.shape)
+
+    def paste(self, patch: np.ndarray, rng: np.random.Generator) -> None:
+        """Blend a patch in at a random place, if there is one."""
+        height, width = patch.shape[:2]
+        place = self._place(height, width, rng)
+        if place is None:
+            return
+        here = np.s_[place[0] : place[0] + height, place[1] : place[1] + width]
+        opacity = _opacity(height, width)[..., None]
+        blend = opacity * patch + (1 - opacity) * self.image[here]
+        self.image[here] = blend.round().astype(np.uint8)
+        self.covered[here] = True
+        self.placed += 1
+
+    def share(self) -> float:
+        """Return the share of the pixels under patches."""
+        return float(self.covered.mean())
+
+    def cover(self) -> np.ndarray:
+        """Return the share of each box under patches; whole pixels count, so never too little."""
+        pixels = np.array([self.covered[window].sum() for window in self.windows], dtype=float)
+        return np.divide(pixels, self.area, out=1.0 * (pixels > 0), where=self.area > 0).clip(0, 1)
+
+    def _place(
+        self, height: int, width: int, rng: np.random.Generator
+    ) -> Optional[tuple[int, int]]:
+        """Return y and x of a place that keeps the bound: anywhere, or else between the boxes."""
+        rows, columns = self.covered.shape[0] - height + 1, self.covered.shape[1] - width + 1
+        for _ in range(_TRIES if self.max_cover else 0):
+            y, x = int(rng.integers(rows)), int(rng.integers(columns))
+            if self._allowed(np.s_[y : y + height, x : x + width]):
+                return y, x
+        return _free_place(self.taken, height, width, rng)
+
+    def _allowed(self, here: tuple[slice, slice]) -> bool:
+        """Tell whether a patch here leaves enough of every box."""
+        before = self.covered[here].copy()
+        self.covered[here] = True
+        fits = bool((self.cover() <= self.max_cover).all())
+        self.covered[here] = before
+        return fits
+
+
+def cut_patches(
+    source: AnnotationSource, images: PathLike, seed: int = 0, progress: Progress = silent
+) -> list[Patch]:
+    """Cut :data:`BANK_SIZE` patches from a data set: fragments of objects and background in turn.
+
+    Raises:
+        UserError: The annotations or an image cannot be read, or nothing can be cut.
+    """
+    annotations = load_annotations(source)
+    paths, boxes = find_images(annotations, images), boxes_by_image(annotations)
+    picks = np.random.default_rng((seed, 0)).integers(len(paths), size=BANK_SIZE)
+    patches: dict[int, Patch] = {}
+    chosen = np.unique(picks).tolist()
+    for index in progress(chosen, len(chosen)):
+        image = read_image(paths[index], annotations.image_sizes[index])
+        for number in np.flatnonzero(picks == index).tolist():
+            rng = np.random.default_rng((seed, 1, number))
+            cuts = [_cut_object, _cut_background]
+            for cut in cuts if number % 2 else reversed(cuts):
+                window = cut(image.shape, boxes[index], rng)
+                if window is not None:
+                    patches[number] = Patch(image[window].copy(), paths[index].resolve())
+                    break
+    if not patches:
+        raise UserError(f'the images of {annotations.source} are too small to cut patches from')
+    return [patches[number] for number in sorted(patches)]
+
+
+def _integral(windows: list[tuple[slice, slice]], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the number of pixels in windows, above and left of each, ``(H + 1, W + 1)``."""
+    taken = np.zeros(shape[:2], dtype=np.uint8)
+    for window in windows:
+        taken[window] = 1
+    return cv2.integral(taken)
+
+
+def _free_place(
+    taken: np.ndarray, height: int, width: int, rng: np.random.Generator
+) -> Optional[tuple[int, int]]:
+    """Return y and x of one of the places where nothing is taken; None when there is none."""
+    inside = taken[height:, width:] - taken[:-height, width:]
+    inside = inside - taken[height:, :-width] + taken[:-height, :-width]
+    free = np.flatnonzero(inside == 0)
+    if not len(free):
+        return None
+    y, x = divmod(int(free[rng.integers(len(free))]), inside.shape[1])
+    return y, x
+
+
+_Window = Optional[tuple[slice, slice]]
+
+
+def _cut_object(shape: tuple[int, ...], boxes: np.ndarray, rng: np.random.Generator) -> _Window:
+    """Return a window within an object, less than half of it; None without an object."""
+    low = boxes[:, :2].clip(0)
+    high = np.minimum(boxes[:, :2] + boxes[:, 2:], (shape[1], shape[0]))
+    large = np.flatnonzero((high - low >= _SMALLEST).all(1))
+    if not len(large):
+        return None
+    one = large[rng.integers(len(large))]
+    size = high[one] - low[one]
+    width, height = np.maximum(size * rng.uniform(*_FRAGMENT, 2), 1).astype(int)
+    x, y = (low[one] + rng.random(2) * (size - (width, height))).astype(int)
+    return np.s_[y : y + height, x : x + width]
+
+
+def _cut_background(shape: tuple[int, ...], boxes: np.ndarray, rng: np.random.Generator) -> _Window:
+    """Return a window that touches no box; None when there is none."""
+    if min(shape[:2]) < _SMALLEST:
+        return None
+    height, width = _size(shape, rng)
+    taken = _integral(box_windows(corners_of(boxes), shape), shape)
+    place = _free_place(taken, height, width, rng)
+    return place and np.s_[place[0] : place[0] + height, place[1] : place[1] + width]
+
+
+def _size(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
+    """Return height and width of a random patch for an image of this shape."""
+    area = shape[0] * shape[1] * np.exp(rng.uniform(*np.log(PATCH_SHARE)))
+    aspect = np.exp(rng.uniform(*np.log(_ASPECT)))
+    height, width = (area / aspect) ** 0.5, (area * aspect) ** 0.5
+    return min(max(round(height), 1), shape[0]), min(max(round(width), 1), shape[1])
+
+
+def _fitted(pixels: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return a patch, mirrored or not, at a size that takes its share of an image."""
+    if rng.random() < 0.5:
+        pixels = pixels[:, ::-1]
+    share = np.exp(rng.uniform(*np.log(PATCH_SHARE)))
+    zoom = (share * shape[0] * shape[1] / (pixels.shape[0] * pixels.shape[1])) ** 0.5
+    zoom = min(max(zoom, _ZOOM[0]), _ZOOM[1])
+    height, width = (
+        min(max(round(zoom * n), 1), whole) for n, whole in zip(pixels.shape[:2], shape)
+    )
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(pixels), (width, height), interpolation=method)
+
+
+def _opacity(height: int, width: int) -> np.ndarray:
+    """Return ``(height, width)``: 1, and fading towards the rim, so that no straight edge shows."""
+    fade = max(_FEATHER * min(height, width), 1)
+
+    def profile(n: int) -> np.ndarray:
+        rim = np.minimum(np.arange(n), np.arange(n)[::-1]) + 0.5
+        return np.minimum(rim / fade, 1)
+
+    return np.outer(profile(height), profile(width))
+
+
+def write_injected(
+    annotations: PathLike,
+    images: PathLike,
+    out: PathLike,
+    injection: ClutterInjection,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Write a data set again with distractors in its images, in COCO's layout.
+
+    ::
+
+        OUT/annotations.json  as given, but that file names end in .png
+        OUT/images/           losslessly, so that nothing but the distractors changes
+        OUT/injection.json    the parameters, and what was pasted into each image
+
+    The folder appears when it is complete.
+
+    Args:
+        annotations: COCO annotations; crowd regions are kept visible as objects are.
+        images: Folder of the images.
+        out: Folder to write; it must not exist, or be empty.
+        injection: What to paste.
+        progress: Wraps the images.
+
+    Returns:
+        What stands in ``injection.json``.
+
+    Raises:
+        UserError: The annotations or an image cannot be read, or the folder cannot be written.
+    """
+    of = load_annotations(annotations)
+    paths, boxes = find_images(of, images), boxes_by_image(of)
+    names = _png_names(of.file_names)
+
+    def inject(index: int, folder: Path) -> dict[str, Any]:
+        image = read_image(paths[index], of.image_sizes[index])
+        corners = corners_of(boxes[index])
+        injected = injection.inject(image, corners, of.image_ids[index], paths[index])
+        target = folder / names[index]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(cv2.imencode('.png', injected.image)[1].tobytes())
+        cover = float(injected.cover.max(initial=0))
+        return {'placed': injected.placed, 'share': injected.share, 'largest_cover': cover}
+
+    with atomic_folder(out) as folder:
+        pasted = in_parallel(partial(inject, folder=folder / 'images'), len(paths), progress)
+        record = {
+            'format': 'mmdet_spatialattn injection',
+            'version': 1,
+            'severity': injection.severity,
+            'seed': injection.seed,
+            'max_cover': injection.max_cover,
+            'distractors': SEVERITIES[injection.severity],
+            'images': {str(key): row for key, row in zip(of.image_ids, pasted)},
+        }
+        write_json(folder / 'injection.json', record)
+        data, new_names = read_json(annotations), dict(zip(of.image_ids, names))
+        data['images'] = [{**row, 'file_name': new_names[row['id']]} for row in data['images']]
+        write_json(folder / 'annotations.json', data, indent=None)
+    return record
+
+
+def _png_names(names: list[str]) -> list[str]:
+    """Return names that end in .png; the old suffix stays where two would become one."""
+    for name in names:
+        if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts:
+            raise UserError(
+                f'file_name {name!r} leads out of the folder of images; make it relative'
+            )
+    new = [str(PurePosixPath(name).with_suffix('.png')) for name in names]
+    count = Counter(new)
+    return [f'{old}.png' if count[name] > 1 else name for old, name in zip(names, new)]
