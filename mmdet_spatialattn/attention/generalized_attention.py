@@ -5,8 +5,9 @@ Paper:   Zhu et al., An Empirical Study of Spatial Attention Mechanisms in Deep 
 Code:    the layers, their initialisation and their names are those of MMCV's
 ``GeneralizedAttention``, which is the authors'; the forward pass is ours, because theirs can be
 neither compiled nor exported.
-Differs: nothing in the results; the local range, which exists for maps of two widths only, is left
-out.
+Differs: where the second term is used without the fourth, MMCV confuses rows and columns and fails
+on maps that are not square; this follows the paper. The local range, which exists for maps of two
+widths only, is left out.
 """
 
 import math
