@@ -106,8 +106,9 @@ def modulated_deform_conv_forward(
     numbers, of which the first are taken (DyHead relies on it).
     """
     geometry = _modulated_geometry(**sizes)
+    offset, mask = _read_flat(offset, mask, weight, geometry, output.shape[2:])
     used = bias if with_bias else None
-    fill(output, _forward(input, weight, offset, mask, used, geometry, output.shape[2:]))
+    fill(output, _forward(input, weight, offset, mask, used, geometry))
 
 
 def modulated_deform_conv_backward(
@@ -130,6 +131,7 @@ def modulated_deform_conv_backward(
 ) -> None:
     """Fill the gradients; those of weight and bias are added to what is there."""
     geometry = _modulated_geometry(**sizes)
+    offset, mask = _read_flat(offset, mask, weight, geometry, grad_output.shape[2:])
     gradients = _backward(grad_output, input, weight, offset, mask, geometry)
     fill(grad_input, gradients.input)
     for buffer, gradient in ((grad_offset, gradients.offset), (grad_mask, gradients.mask)):
@@ -182,9 +184,8 @@ def _forward(
     mask: Optional[Tensor],
     bias: Optional[Tensor],
     geometry: _Geometry,
-    size: Optional[torch.Size] = None,
 ) -> Tensor:
-    arguments = _arguments(input, weight, offset, mask, bias, geometry, size or offset.shape[2:])
+    arguments = _arguments(input, weight, offset, mask, bias, geometry)
     return torch.ops.torchvision.deform_conv2d(*arguments, *geometry, mask is not None)
 
 
@@ -196,7 +197,7 @@ def _backward(
     mask: Optional[Tensor],
     geometry: _Geometry,
 ) -> _Gradients:
-    arguments = _arguments(input, weight, offset, mask, None, geometry, grad_output.shape[2:])
+    arguments = _arguments(input, weight, offset, mask, None, geometry)
     gradients = _Gradients(
         *torch.ops.torchvision._deform_conv2d_backward(
             widen(grad_output), *arguments, *geometry, mask is not None
@@ -215,32 +216,31 @@ def _arguments(
     mask: Optional[Tensor],
     bias: Optional[Tensor],
     geometry: _Geometry,
-    size: torch.Size,
 ) -> tuple[Tensor, ...]:
     """Return the tensors that torchvision takes, with offsets that it can follow."""
-    (kernel_h, kernel_w), (height, width) = weight.shape[2:], input.shape[2:]
-    taps = geometry.offset_groups * kernel_h * kernel_w
-    offset = _fit('offset', offset, 2 * taps, size)
     # torchvision follows an offset that is no number out of the memory of the map.
-    far = -float(height + width + geometry.pad_h + geometry.pad_w)
+    far = -float(sum(input.shape[2:]) + geometry.pad_h + geometry.pad_w)
     offset = widen(offset).nan_to_num(nan=far, posinf=far, neginf=far)
-    mask = input.new_zeros(len(input), 1) if mask is None else _fit('mask', mask, taps, size)
-    if bias is None:
-        bias = input.new_zeros(len(weight))
+    mask = input.new_zeros(len(input), 1) if mask is None else mask
+    bias = input.new_zeros(len(weight)) if bias is None else bias
     return widen(input), widen(weight), offset, widen(mask), widen(bias)
 
 
-def _fit(name: str, tensor: Tensor, channels: int, size: torch.Size) -> Tensor:
-    """Return ``tensor`` as ``(N, channels, *size)``, read as one row of numbers per image."""
-    if tensor.shape[1:] == (channels, *size):
-        return tensor
-    needed = channels * size.numel()
-    if tensor[0].numel() < needed:
-        raise ValueError(
-            f'{name} of shape {tuple(tensor.shape)} is too small for an output of {tuple(size)}: '
-            f'{channels} channels of that size are needed'
-        )
-    return tensor.flatten(1)[:, :needed].reshape(len(tensor), channels, *size)
+def _read_flat(
+    offset: Tensor, mask: Tensor, weight: Tensor, geometry: _Geometry, size: torch.Size
+) -> tuple[Tensor, Tensor]:
+    """Return offset and mask for an output of ``size``, each image's read as a row of numbers."""
+    taps = geometry.offset_groups * weight.shape[2] * weight.shape[3]
+    fitting = []
+    for name, tensor, channels in (('offset', offset, 2 * taps), ('mask', mask, taps)):
+        count = channels * size.numel()
+        if tensor[0].numel() < count:
+            raise ValueError(
+                f'{name} of shape {tuple(tensor.shape)} is too small for an output of '
+                f'{tuple(size)}: {channels} channels of that size are needed'
+            )
+        fitting.append(tensor.flatten(1)[:, :count].reshape(len(tensor), channels, *size))
+    return fitting[0], fitting[1]
 
 
 def _before_the_map(offset: Tensor, kernel: torch.Size, geometry: _Geometry) -> Tensor:

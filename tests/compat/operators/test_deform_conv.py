@@ -131,8 +131,10 @@ def test_offsets_and_masks_larger_than_the_output_are_read_flat(device):
     assert gradcheck(lambda *t: modulated_deform_conv2d(*t, None, *numbers), inputs)
 
 
-def test_offsets_smaller_than_the_output_are_refused():
+def test_offsets_of_another_size_are_refused():
     x, offset, mask, weight, _ = case(*CASES[0])
+    with pytest.raises(RuntimeError, match='offset'):
+        deform_conv2d(x, torch.cat([offset, offset], dim=3), weight, *CASES[0])
     with pytest.raises(ValueError, match=r'offset of shape \(2, 12, 6, 5\) is too small'):
         modulated_deform_conv2d(x, offset[..., :-1], mask, weight, None, *CASES[0])
 
