@@ -106,9 +106,10 @@ class SpatialAttention(BaseModule):
 
     def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or x.shape[1] != self.in_channels:
+            fits = f'build it with in_channels={x.shape[1]}' if x.dim() == 4 else 'give it a batch'
             raise UserError(
                 f'{type(self).__name__}: built for maps (N, {self.in_channels}, H, W), got '
-                f'{tuple(x.shape)}; set in_channels to the second size of a map'
+                f'{tuple(x.shape)}; {fits}'
             )
 
     def _blend(self, x: Tensor, y: Tensor) -> Tensor:
@@ -156,23 +157,24 @@ def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int
     """
     if norm_cfg is None:
         return nn.Identity()
-    try:
-        cfg = dict(norm_cfg)
-        if cfg.get('type') in ('BN', 'BN2d'):
-            cfg['type'] = BatchNorm2d
-        elif cfg.get('type') == 'GN':
-            cfg['type'] = GroupNorm
-        return build_norm_layer(cfg, channels)[1]
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
-        kind = norm_cfg.get('type') if isinstance(norm_cfg, dict) else norm_cfg
-        nearest = (
-            did_you_mean(str(kind), NORMS)
-            if kind not in NORMS
-            else f' ({error})' * bool(str(error))
-        )
+    name = type(module).__name__
+    if not isinstance(norm_cfg, dict) or 'type' not in norm_cfg:
         raise UserError(
-            f'{type(module).__name__}: norm_cfg {norm_cfg!r} makes no norm of {channels} '
-            f'channels{nearest} (known: {", ".join(NORMS)}; GN needs num_groups, a divisor)'
+            f"{name}: norm_cfg must be None or a dict such as dict(type='BN'), got {norm_cfg!r}"
+        )
+    kind = norm_cfg['type']
+    ours = {'BN': BatchNorm2d, 'BN2d': BatchNorm2d, 'GN': GroupNorm}
+    cfg = dict(norm_cfg, type=ours.get(kind, kind))
+    try:
+        return build_norm_layer(cfg, channels)[1]
+    except KeyError as error:
+        nearest = did_you_mean(str(kind), NORMS)
+        raise UserError(
+            f"{name}: norm_cfg has the unknown type '{kind}'{nearest} (known: {', '.join(NORMS)})"
+        ) from error
+    except (TypeError, ValueError, AssertionError) as error:
+        raise UserError(
+            f'{name}: norm_cfg {norm_cfg!r} makes no norm of {channels} channels: {error}'
         ) from error
 
 
@@ -283,7 +285,7 @@ def odd_conv(
     Raises:
         UserError: ``kernel_size`` is even.
     """
-    height, width = (kernel_size,) * 2 if isinstance(kernel_size, int) else kernel_size
+    height, width = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
     check_odd(module, kernel_size=height)
     check_odd(module, kernel_size=width)
     padding = (height // 2 * dilation, width // 2 * dilation)

@@ -27,7 +27,7 @@ class CapacityControl(SpatialAttention):
 
     It has :math:`2 C h` parameters, with the whole number :math:`h \ge 1` that comes nearest to the
     number of the module named by ``like``: within :math:`C` of it, and :math:`2 C` for modules that
-    have fewer. CBAM at 256 channels has 8,546 and its opponent 8,704.
+    have fewer. CBAM at 256 channels has 8,564 and its opponent 8,704.
 
     Shape:
         Input ``(N, C, H, W)``, any ``H, W >= 1``; output the same.

@@ -1,18 +1,26 @@
 """The list of attention modules, and building one by its name."""
 
+import contextlib
 import inspect
 import re
 import sys
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from ..errors import UserError, did_you_mean
 from ..registry import MODELS
-from .base import SpatialAttention
+from .base import GuidedAttention, SpatialAttention
+
+FAMILIES = ('channel', 'spatial', 'channel+spatial', 'global', 'guided', 'control')
+WIDTHS = (64, 128, 256, 512, 1024, 2048)
+"""Numbers of channels that tables count parameters at: those of ResNets and pyramids."""
 
 
 @dataclass(frozen=True)
 class AttentionRecord:
-    """What is known of one attention module.
+    """What is known of one attention module, with the arguments it has by default.
 
     Attributes:
         name: Registry name.
@@ -20,6 +28,7 @@ class AttentionRecord:
         paper: Reference, as the header of the module's file gives it.
         year: Year of the paper; 0 when there is none.
         cost: How time and memory grow with the map.
+        guided: Whether it takes a second map, the guide.
         maps: Names of the maps it publishes.
         cls: The class.
     """
@@ -29,14 +38,85 @@ class AttentionRecord:
     paper: str
     year: int
     cost: str
+    guided: bool
     maps: tuple[str, ...]
     cls: type[SpatialAttention]
+
+    def parameters(self, in_channels: int = 256) -> int:
+        """Return how many parameters the module has for ``in_channels`` channels.
+
+        Raises:
+            UserError: The module does not fit so many channels.
+
+        Example:
+            >>> {record.name: record for record in list_attention()}['SE'].parameters(256)
+            8464
+        """
+        with torch.device('meta'):  # only counted: no memory, no random numbers
+            module = build_attention(self.name, in_channels)
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    def counts(self) -> dict[int, int]:
+        """Return the number of parameters for each of :data:`WIDTHS` that the module fits."""
+        counts = {}
+        for width in WIDTHS:
+            with contextlib.suppress(UserError):
+                counts[width] = self.parameters(width)
+        return counts
+
+    def start(self, in_channels: int = 256) -> str:
+        """Return what the module does to its input at construction, as measured.
+
+        Random normal features (as norms give them) pass through the new module in eval mode:
+        ``'identity'`` if they come out bit-identical, ``'x 0.50'`` if they come out scaled, and
+        ``'destroys'`` if what is not explained by one factor has more than half the size of what
+        is. Anything but ``'identity'`` needs ``identity_init=True`` in a pretrained detector.
+        """
+        generator = torch.Generator().manual_seed(0)
+        maps = [torch.randn(2, in_channels, 16, 20, generator=generator)]
+        if self.guided:
+            maps.append(torch.randn(2, in_channels, 4, 5, generator=generator))
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            y = build_attention(self.name, in_channels).eval()(*maps)
+        x = maps[0]
+        if torch.equal(x, y):
+            return 'identity'
+        scaled = (x * y).sum() / x.square().sum() * x
+        if (y - scaled).norm() > 0.5 * scaled.norm():
+            return 'destroys'
+        return f'x {(scaled.norm() / x.norm()).item():.2f}'
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the module beside ``in_channels``, with their defaults."""
+        return {
+            name: parameter.default
+            for cls in (SpatialAttention, self.cls)
+            for name, parameter in inspect.signature(cls).parameters.items()
+            if name != 'in_channels' and parameter.kind != parameter.VAR_KEYWORD
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record for JSON, with what is counted and measured."""
+        return dict(
+            name=self.name,
+            family=self.family,
+            paper=self.paper,
+            year=self.year,
+            parameters={str(width): count for width, count in self.counts().items()},
+            start=self.start(),
+            cost=self.cost,
+            guided=self.guided,
+            maps=list(self.maps),
+            arguments=self.arguments(),
+        )
 
 
 def list_attention() -> list[AttentionRecord]:
     """Return a record of every registered attention module, by family and name."""
+    order = {family: index for index, family in enumerate(FAMILIES)}
     records = [_record(cls) for cls in _classes().values()]
-    return sorted(records, key=lambda record: (record.family, record.name))
+    return sorted(records, key=lambda r: (order.get(r.family, len(order)), r.name.lower()))
 
 
 def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
@@ -51,7 +131,7 @@ def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
         'CBAM'
     """
     cls = find_attention(name)
-    known = [name for name in _arguments(cls) if name != 'in_channels']
+    known = list(_record(cls).arguments())
     for key in kwargs:
         if key not in known:
             nearest = did_you_mean(key, known)
@@ -80,30 +160,38 @@ def find_attention(name: str) -> type[SpatialAttention]:
     return classes[short]
 
 
+def attention_table() -> str:
+    """Return the table of all modules for the README."""
+    lines = ['| module | family | parameters at 256 channels | at the start | cost |']
+    lines.append('|---|---|---:|---|---|')
+    for record in list_attention():
+        year = f' ({record.year})' if record.year else ''
+        lines.append(
+            f'| `{record.name}`{year} | {record.family} | {record.parameters():,} '
+            f'| {record.start()} | {record.cost} |'
+        )
+    return '\n'.join(lines)
+
+
 def _classes() -> dict[str, type[SpatialAttention]]:
     MODELS.import_from_location()
     registered = MODELS.module_dict.items()
     return {n: c for n, c in registered if inspect.isclass(c) and issubclass(c, SpatialAttention)}
 
 
-def _arguments(cls: type) -> list[str]:
-    own = [p.name for p in inspect.signature(cls).parameters.values() if p.kind != p.VAR_KEYWORD]
-    return own + [
-        name for name in inspect.signature(SpatialAttention).parameters if name not in own
-    ]
-
-
 def _record(cls: type[SpatialAttention]) -> AttentionRecord:
     doc = sys.modules[cls.__module__].__doc__ or ''
     header = re.search(r'^Paper: +(.*(?:\n {9}.*)*)', doc, re.MULTILINE)
     paper = ' '.join(header.group(1).split()) if header else ''
-    year = re.search(r'\b(?:19|20)\d\d\b', paper.split('http')[0])
+    cited = '' if paper.startswith('none') else paper.split('http')[0]
+    year = re.search(r'\b(?:19|20)\d\d\b', cited)
     return AttentionRecord(
         name=cls.__name__,
         family=cls.family,
         paper=paper,
         year=int(year.group()) if year else 0,
         cost=cls.cost,
+        guided=issubclass(cls, GuidedAttention),
         maps=cls.maps,
         cls=cls,
     )

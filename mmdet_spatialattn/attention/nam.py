@@ -6,6 +6,8 @@ Code:    written from the paper. Authors' release: Christian-lyc/NAM (no licence
 Differs: the release keeps gradients from passing through the channel weights; here they pass.
 """
 
+from typing import cast
+
 from torch import Tensor
 
 from ..errors import UserError
@@ -51,7 +53,7 @@ class NAM(SpatialAttention):
             )
 
     def attend(self, x: Tensor) -> Tensor:
-        scales = self.norm.get_parameter('weight').abs()
+        scales = cast(Tensor, self.norm.weight).abs()
         weight = (scales / scales.sum())[:, None, None]  # (C, 1, 1)
         gate = (self.norm(x) * weight).sigmoid()
         self.publish(channel=gate, spatial=gate)

@@ -1,16 +1,20 @@
-"""Show the attention modules.
+"""List the attention modules, or show one in full.
 
     spatialattn list
+    spatialattn list --family channel --json channel.json
     spatialattn list CBAM
-    spatialattn list --family spatial --json modules.json
 
-The table has one line for each module; with a name, everything about that one.
+Parameters are counted at 256 channels. The start is what a new module does to random normal
+features: `identity`, a factor such as `x 0.50`, or `destroys`; anything but `identity` needs
+identity_init=True in a pretrained detector.
 """
 
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
-from ..errors import UserError, did_you_mean
 from ._command import Parser, command, maybe_write_json
+
+if TYPE_CHECKING:
+    from ..attention.catalogue import AttentionRecord
 
 
 @command
@@ -18,53 +22,56 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser = Parser('list', __doc__)
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument('name', nargs='?', help='show this module in full')
-    choice.add_argument('--family', help='only the modules of this family')
+    choice.add_argument('--family', metavar='F', help='only the modules of this family')
     parser.add_json()
     args = parser.parse_args(argv)
 
-    import inspect
-
-    from ..attention.catalogue import find_attention, list_attention
+    from ..attention.catalogue import FAMILIES, find_attention, list_attention
+    from ..errors import UserError, did_you_mean
 
     records = list_attention()
-    if args.family:
-        families = sorted({record.family for record in records})
-        if args.family not in families:
-            nearest = did_you_mean(args.family, families)
-            raise UserError(
-                f"unknown family '{args.family}'{nearest} (known: {', '.join(families)})"
-            )
-        records = [record for record in records if record.family == args.family]
     if args.name:
         cls = find_attention(args.name)
         records = [record for record in records if record.cls is cls]
-        for record in records:
-            row = _row(record)
-            width = max(map(len, row))
-            for key, value in row.items():
-                print(f'{key:<{width}}  {_text(value)}')
-            print(f'\n{cls.__name__}{inspect.signature(cls)}\n\n{inspect.getdoc(cls)}')
+        _show(records[0])
     else:
-        _print_table([_row(record) for record in records])
-    maybe_write_json(args.json, [_row(record) for record in records])
+        if args.family:
+            if args.family not in FAMILIES:
+                nearest = did_you_mean(args.family, FAMILIES)
+                known = ', '.join(FAMILIES)
+                raise UserError(f"unknown family '{args.family}'{nearest} (known: {known})")
+            records = [record for record in records if record.family == args.family]
+        _table(records)
+    maybe_write_json(args.json, [record.to_dict() for record in records])
     return 0
 
 
-def _row(record: Any) -> dict[str, Any]:
-    """Return what a record says, with the class by its name."""
-    row = dict(vars(record))
-    cls = row.pop('cls')
-    return {**row, 'class': f'{cls.__module__}.{cls.__qualname__}'}
+def _table(records: 'list[AttentionRecord]') -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table('module', 'family', 'year', 'parameters', 'start', 'cost', box=SIMPLE_HEAD)
+    table.columns[3].justify = 'right'
+    for record in records:
+        year = str(record.year or '')
+        count = f'{record.parameters():,}'
+        table.add_row(record.name, record.family, year, count, record.start(), record.cost)
+    console = Console()
+    console.width = max(console.width, 90)  # whole names, also in a pipe
+    console.print(table)
 
 
-def _text(value: Any) -> str:
-    return ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value or '-')
+def _show(record: 'AttentionRecord') -> None:
+    import inspect
+    import re
 
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    """Print aligned columns; the long ones (paper, class) are left to ``list NAME``."""
-    columns = [key for key in rows[0] if key not in ('paper', 'class')]
-    lines = [columns, *([_text(row[key]) for key in columns] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    for line in lines:
-        print('  '.join(f'{cell:<{width}}' for cell, width in zip(line, widths)).rstrip())
+    counts = ', '.join(f'{count:,} at {width}' for width, count in record.counts().items())
+    print(f'{record.name} ({record.family}{", guided" * record.guided})\n')
+    print(f'paper       {record.paper}')
+    print(f'parameters  {counts} channels')
+    print(f'start       {record.start()}')
+    print(f'cost        {record.cost}')
+    print(f'maps        {", ".join(record.maps) or "none"}')
+    print(f"config      dict(type='mmdet_spatialattn.{record.name}')\n")
+    print(re.sub(r':\w+:`([^`]*)`', r'\1', inspect.getdoc(record.cls) or ''))

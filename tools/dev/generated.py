@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS: dict[str, str] = {
     'mmdet-families': 'mmdet_families:markdown',
     'operators': 'mmdet_spatialattn.compat.operators.table:markdown',
+    'attention-table': 'mmdet_spatialattn.attention.catalogue:attention_table',
 }
 BLOCK = re.compile(r'(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
 
