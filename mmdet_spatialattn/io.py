@@ -93,3 +93,15 @@ def read_json(path: PathLike) -> Any:
         raise UserError(f'{path} is not JSON: not UTF-8 text') from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 4,300 digits
         raise UserError(f'{path} is not JSON: {error}') from error
+
+
+def differences(found: Any, wanted: dict[str, Any]) -> str:
+    """Say where what a file holds differs from what was wanted; empty when it does not.
+
+    Example:
+        >>> differences({'seed': 1, 'size': 160}, {'seed': 0, 'size': 160})
+        'seed 1 and not 0'
+    """
+    found = found if isinstance(found, dict) else {}
+    differing = (key for key, value in wanted.items() if found.get(key) != value)
+    return ', '.join(f'{key} {found.get(key)} and not {wanted[key]}' for key in differing)

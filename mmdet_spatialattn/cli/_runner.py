@@ -7,7 +7,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING
 
 from ..errors import UserError, did_you_mean
 from ._command import Parser
@@ -60,6 +60,8 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
     """
     from mmengine.config import Config
 
+    from ..datasets.root import move_data_root
+
     if not Path(args.config).is_file():
         raise UserError(f'config {args.config} does not exist')
     try:
@@ -84,29 +86,6 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
     elif not config.get('work_dir'):
         config.work_dir = str(Path('work_dirs', Path(args.config).stem))
     return config
-
-
-def move_data_root(config: 'Config', old: Optional[str]) -> None:
-    """Carry the config's ``data_root`` into every path that lies below the ``old`` one.
-
-    A config writes its root into each data set and evaluator when it is read; this makes
-    ``--cfg-options data_root=DIR`` enough.
-    """
-    new = config.get('data_root')
-    if not old or not new or old == new:
-        return
-    old, new = old.rstrip('/'), new.rstrip('/')
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            value.update({key: moved(item) for key, item in value.items()})
-        elif isinstance(value, (list, tuple)):
-            return type(value)(moved(item) for item in value)
-        elif isinstance(value, str) and (value == old or value.startswith(f'{old}/')):
-            return new + value[len(old) :]
-        return value
-
-    moved(config._cfg_dict)
 
 
 @contextlib.contextmanager

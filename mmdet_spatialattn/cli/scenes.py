@@ -10,6 +10,7 @@ The set is a function of its parameters. When the folder holds it already, nothi
 
 import argparse
 import re
+from collections.abc import Iterable
 from typing import Optional
 
 from ._command import Parser, command
@@ -38,21 +39,15 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument('--preview', metavar='PNG', help='write a sheet of the first scenes')
     args = parser.parse_args(argv)
 
-    from rich.console import Console
-    from rich.progress import track
-
     from ..datasets.scenes import write_scenes
 
-    console = Console(stderr=True)
     written = write_scenes(
         args.out,
         images=args.images,
         levels=args.levels,
         size=args.size,
         seed=args.seed,
-        progress=lambda scenes: track(
-            scenes, 'scenes', console=console, transient=True, disable=not console.is_terminal
-        ),
+        progress=track_scenes,
     )
     n_files = args.images * len(args.levels)
     print(f'{args.out}: {n_files} images {"written" if written else "were there already"}')
@@ -62,6 +57,15 @@ def main(argv: Optional[list[str]] = None) -> int:
         preview(args.out, args.preview)
         print(f'{args.preview}: preview written')
     return 0
+
+
+def track_scenes(scenes: list) -> Iterable:
+    """Wrap the list of scenes to show, on a terminal, how far the iteration over it is."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(scenes, 'scenes', console=console, transient=True, disable=not console.is_terminal)
 
 
 def _levels(text: str) -> list[int]:

@@ -23,7 +23,7 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from ..errors import UserError
-from ..io import PathLike, atomic_folder, read_json, write_json
+from ..io import PathLike, atomic_folder, differences, read_json, write_json
 from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
 
 MANIFEST = 'scenes.json'
@@ -63,9 +63,8 @@ def write_scenes(
             or scikit-learn is not installed.
     """
     out = Path(out)
-    levels = sorted(set(levels))
+    levels = check_scenes(images, levels, size, seed)
     manifest = {'format': FORMAT, 'images': images, 'levels': levels, 'size': size, 'seed': seed}
-    _check(images, levels, size, seed)
     if _is_there(out, manifest):
         return False
     n_val = max(images // VAL_SHARE, 1)
@@ -113,7 +112,15 @@ def encode_png(image: np.ndarray) -> bytes:
     return b'\x89PNG\r\n\x1a\n' + b''.join(framed)
 
 
-def _check(images: int, levels: list[int], size: int, seed: int) -> None:
+def check_scenes(
+    images: int, levels: Iterable[int] = LEVELS, size: int = 160, seed: int = 0
+) -> list[int]:
+    """Check the parameters of a set; return the levels in order, each once.
+
+    Raises:
+        UserError: One of them is out of range.
+    """
+    levels = sorted(set(levels))
     if images < 2:
         raise UserError(f'images must be at least 2 (one to train, one to validate), got {images}')
     if not levels or levels[0] < LEVELS[0] or levels[-1] > LEVELS[-1]:
@@ -123,6 +130,7 @@ def _check(images: int, levels: list[int], size: int, seed: int) -> None:
         raise UserError(f'size goes from {SIZES[0]} to {SIZES[1]} pixels, got {size}')
     if not 0 <= seed < 2**32:
         raise UserError(f'seed must be from 0 to 2**32 - 1, got {seed}')
+    return levels
 
 
 def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
@@ -131,13 +139,9 @@ def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
         return False
     if not (out / MANIFEST).is_file():
         raise UserError(f'{out} exists and is no set of scenes: give a new or an empty folder')
-    found = read_json(out / MANIFEST)
-    if not isinstance(found, dict):
-        raise UserError(f'{out / MANIFEST} describes no set of scenes')
-    differing = [key for key, value in manifest.items() if found.get(key) != value]
+    differing = differences(read_json(out / MANIFEST), manifest)
     if differing:
-        what = ', '.join(f'{key} {found.get(key)} and not {manifest[key]}' for key in differing)
-        raise UserError(f'{out} holds another set ({what}): give another folder, or delete it')
+        raise UserError(f'{out} holds another set ({differing}): give another folder, or delete it')
     expected = manifest['images'] * len(manifest['levels'])
     n_files = sum(1 for _ in (out / 'images').glob('*.png'))
     annotated = all((out / 'annotations' / f'{split}.json').is_file() for split in SPLITS)

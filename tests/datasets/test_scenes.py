@@ -142,7 +142,7 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ('manifest', 'message'),
-    [([], 'no set of scenes'), ({'format': 'clutter digits, version 0'}, 'version 0 and not')],
+    [([], 'format None and not'), ({'format': 'clutter digits, version 0'}, 'version 0 and not')],
 )
 def test_a_strange_manifest_is_refused(tmp_path, manifest, message):
     write_json(tmp_path / MANIFEST, manifest)

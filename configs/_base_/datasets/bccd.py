@@ -7,6 +7,7 @@ Another folder: ``--cfg-options data_root=DIR``.
 
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'
 data_root = 'data/bccd/'
+metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
@@ -23,22 +24,35 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-folder = dict(
-    data_root=data_root,
-    data_prefix=dict(img='images/'),
-    metainfo=dict(classes=('RBC', 'WBC', 'Platelets')),
-)
 train_dataloader = dict(
     batch_size=4,
-    dataset=dict(ann_file='annotations/train.json', pipeline=train_pipeline, **folder),
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/'),
+        metainfo=metainfo,
+        pipeline=train_pipeline,
+    ),
 )
 val_dataloader = dict(
     batch_size=4,
-    dataset=dict(ann_file='annotations/val.json', pipeline=test_pipeline, **folder),
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='images/'),
+        metainfo=metainfo,
+        pipeline=test_pipeline,
+    ),
 )
 test_dataloader = dict(
     batch_size=4,
-    dataset=dict(ann_file='annotations/test.json', pipeline=test_pipeline, **folder),
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/test.json',
+        data_prefix=dict(img='images/'),
+        metainfo=metainfo,
+        pipeline=test_pipeline,
+    ),
 )
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = dict(ann_file=data_root + 'annotations/test.json')

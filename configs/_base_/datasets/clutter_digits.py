@@ -5,6 +5,7 @@ Another folder: ``--cfg-options data_root=DIR``. No flips: a mirrored digit is n
 
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'
 data_root = 'data/clutter_digits/'
+metainfo = dict(classes=tuple('0123456789'))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
@@ -19,18 +20,25 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-folder = dict(
-    data_root=data_root,
-    data_prefix=dict(img='images/'),
-    metainfo=dict(classes=tuple('0123456789')),
-)
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(ann_file='annotations/train.json', pipeline=train_pipeline, **folder),
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/'),
+        metainfo=metainfo,
+        pipeline=train_pipeline,
+    ),
 )
 val_dataloader = dict(
     batch_size=8,
-    dataset=dict(ann_file='annotations/val.json', pipeline=test_pipeline, **folder),
+    dataset=dict(
+        data_root=data_root,
+        ann_file='annotations/val.json',
+        data_prefix=dict(img='images/'),
+        metainfo=metainfo,
+        pipeline=test_pipeline,
+    ),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
