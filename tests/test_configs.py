@@ -116,11 +116,13 @@ def test_one_key_moves_the_data(folder, given):
     arguments = argparse.Namespace(
         config=str(path), launcher='none', work_dir='out', cfg_options=[f'data_root={given}']
     )
-    config = load_config(arguments)
+    config = load_config(arguments, ('model',))
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
         assert loader.dataset.data_root == 'elsewhere/set/'
     assert config.val_evaluator.ann_file == 'elsewhere/set/annotations/val.json'
     assert config.test_evaluator.ann_file.startswith('elsewhere/set/annotations/')
     assert f'data/{folder}' not in config.pretty_text
     arguments.cfg_options = []
-    assert load_config(arguments).train_dataloader.dataset.data_root == f'data/{folder}/'
+    assert (
+        load_config(arguments, ('model',)).train_dataloader.dataset.data_root == f'data/{folder}/'
+    )

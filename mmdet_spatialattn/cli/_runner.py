@@ -7,7 +7,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import UserError, did_you_mean
 from ._command import Parser
