@@ -1,6 +1,6 @@
 """Evaluate a detector: MMDetection's own tool, checked before it begins.
 
-    spatialattn test configs/clutter_digits/retinanet_r18_baseline.py out/epoch_8.pth
+    spatialattn test configs/clutter_digits/retinanet_r18-narrow_fpn_3e_clutter-digits.py out/epoch_3.pth
 
 The flags are those of MMDetection's tools/test.py.
 """

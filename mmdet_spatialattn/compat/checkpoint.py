@@ -33,6 +33,7 @@ import os
 import re
 import struct
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
@@ -71,8 +72,9 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
 
             checkpoint = CheckpointLoader.load_checkpoint(name, map_location, logger='silent')
         else:
-            with _guarded(name):
-                checkpoint = torch.load(name, map_location=map_location, weights_only=True)
+            with _guarded(name), warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # what torch warns of is refused below
+                checkpoint = torch.load(name, map_location, weights_only=_is_protected())
                 checkpoint = _finish(checkpoint)
     except OSError as error:
         raise UserError(f'cannot read the checkpoint {name}: {error.strerror or error}') from error
@@ -82,19 +84,22 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
     return checkpoint
 
 
+def _is_protected() -> bool:
+    """Tell whether this torch refuses unknown types by default, as it does since 2.6."""
+    import torch
+
+    return tuple(map(int, torch.__version__.split('.')[:2])) >= (2, 6)
+
+
 def _wrap_loaders(module: ModuleType) -> None:
     """Guard the one method through which all loaders of ``mmengine.runner.checkpoint`` are called.
 
     Does nothing where torch does not refuse, or where MMEngine chooses ``weights_only`` itself.
     """
-    import torch
-
     loader = module.CheckpointLoader
     original = loader.load_checkpoint.__func__
-    version = re.match(r'(\d+)\.(\d+)', torch.__version__)
-    if version is None or tuple(map(int, version.groups())) < (2, 6):
-        return
-    if hasattr(original, '__wrapped__') or 'weights_only' in inspect.getsource(module):
+    wrapped = hasattr(original, '__wrapped__')
+    if wrapped or not _is_protected() or 'weights_only' in inspect.getsource(module):
         return
 
     @functools.wraps(original)
@@ -107,9 +112,26 @@ def _wrap_loaders(module: ModuleType) -> None:
     vars(module)['load_url'] = functools.partial(module.load_url, weights_only=True)
 
 
+# What torch's unpickler raises for bytes that are cut off or were never a pickle.
+_BROKEN_PICKLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
 @contextlib.contextmanager
 def _guarded(name: str) -> Iterator[None]:
-    """Put the stand-ins on torch's list, and turn what goes wrong in reading into a UserError."""
+    """Put the stand-ins on torch's list, and turn what is wrong with the file into a UserError."""
+    if not _is_protected():
+        yield
+        return
     from torch import serialization
 
     with _LOCK:
@@ -121,31 +143,13 @@ def _guarded(name: str) -> Iterator[None]:
         try:
             yield
         except UnpicklingError as error:
-            raise UserError(_refusal(name, str(error))) from error
-        except RuntimeError as error:
-            if isinstance(error, RecursionError) or re.search(_DAMAGED, str(error)):
-                raise UserError(_refusal(name, str(error))) from error
-            raise
+            raise UserError(_refusal(name, error)) from error
         except _BROKEN_PICKLE as error:
-            raise UserError(_refusal(name, f'{type(error).__name__}: {error}')) from error
+            if not os.path.isfile(name) or 'CUDA' in str(error):
+                raise  # of an address, or of a device: not the fault of the file
+            raise UserError(_refusal(name, error)) from error
         finally:
             _change_list(remove=own, add=displaced)
-
-
-# What a pickle that is cut, or was never one, makes torch's unpickler raise.
-_BROKEN_PICKLE = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OverflowError,
-    TypeError,
-    UnicodeDecodeError,
-    ValueError,
-    struct.error,
-)
-_DAMAGED = 'PytorchStreamReader|Invalid magic number|Invalid protocol|TorchScript|tar|EOF|storage'
 
 
 def _change_list(remove: list, add: list) -> None:
@@ -162,19 +166,31 @@ def _name(entry: Any) -> str:
     return f'{entry.__module__}.{entry.__qualname__}'
 
 
-def _refusal(name: str, message: str) -> str:
+def _refusal(name: str, error: Exception) -> str:
     """Say in one line why the file is not read."""
-    unsafe = re.search(r'GLOBAL (\S+)', message)
+    message = str(error) or type(error).__name__
+    unsafe = re.findall(r'GLOBAL (\S+)', message)
     if unsafe:
+        with contextlib.suppress(UnpicklingError, OSError, *_BROKEN_PICKLE):
+            from torch.serialization import get_unsafe_globals_in_checkpoint
+
+            unsafe = sorted(get_unsafe_globals_in_checkpoint(name)) or unsafe
         return (
-            f'{name} needs types that are not known to be safe: {unsafe.group(1)}; nothing of it '
+            f'{name} needs types that are not known to be safe: {", ".join(unsafe)}; nothing of it '
             'was executed. If you trust its source, save its weights alone to a new file: '
             "torch.save({'state_dict': torch.load(FILE, weights_only=False)['state_dict']}, NEW)"
         )
-    return f'{name} is damaged or not a checkpoint ({message.splitlines()[0]})'
+    for sign, kind in (('TorchScript', 'a TorchScript archive'), ('.tar', 'a tar archive')):
+        if sign in message:
+            return f'{name} is {kind}, not a checkpoint; save the state_dict with torch.save'
+    if 'Unsupported operand' in message:
+        message = 'or it was saved with another pickle protocol than 2'
+    reason = message.rpartition('WeightsUnpickler error: ')[2].strip().splitlines()[0]
+    return f'{name} is damaged or not a checkpoint ({reason})'
 
 
 def _refuse(what: str) -> NoReturn:
+    """Refuse what a file asks of a stand-in; ``what`` is one word, as torch's own refusals say."""
     raise UnpicklingError(f'Unsupported GLOBAL {what}')
 
 
@@ -188,9 +204,9 @@ class _Number:
     def __setstate__(self, state: tuple) -> None:
         import numpy as np
 
-        plain = re.fullmatch('b1|[iufc](1|2|4|8|16|32)', self.code)
-        if not plain or state[1] not in '<>|=' or state[2:5] != (None, None, None):
-            _refuse(f'numpy.dtype({self.code!r})')
+        plain = isinstance(self.code, str) and re.fullmatch(r'b1|[iufc]\d+', self.code)
+        if not plain or state[1] not in ('<', '>', '|', '=') or state[2:5] != (None, None, None):
+            _refuse(f'numpy.dtype({self.code})')
         self.value = np.dtype(self.code).newbyteorder(state[1])
 
 
@@ -205,24 +221,26 @@ class _Array:
         self.value = _from_bytes(number, shape, data, 'F' if fortran else 'C')
 
 
-def _from_bytes(number: Any, shape: tuple, data: Any, order: Any = 'C') -> Any:
+def _from_bytes(number: Any, shape: Any, data: Any, order: Any = 'C') -> Any:
     import numpy as np
 
     if not isinstance(number, _Number) or not isinstance(data, bytes):
-        _refuse('numpy.ndarray of other things than numbers')
-    if math.prod(shape) * number.value.itemsize != len(data) or min(shape, default=0) < 0:
+        _refuse('numpy.ndarray(objects)')
+    if not all(type(side) is int and side >= 0 for side in shape):
+        raise ValueError(f'an array of shape {shape}')
+    if math.prod(shape) * number.value.itemsize != len(data):
         raise ValueError(f'an array of shape {shape} in {len(data)} bytes')
     return np.frombuffer(data, number.value).reshape(shape, order=order).copy(order='K')
 
 
-def _reconstruct(kind: type, shape: tuple, typecode: bytes) -> _Array:
+def _reconstruct(kind: Any, shape: Any, typecode: Any) -> _Array:
     """Stand-in for ``numpy.core.multiarray._reconstruct``: an array that is not filled yet."""
     if kind is not _Array:
-        _refuse('numpy.core.multiarray._reconstruct of a subclass')
+        _refuse(f'numpy.core.multiarray._reconstruct({getattr(kind, "__name__", kind)})')
     return _Array()
 
 
-def _scalar(number: _Number, data: bytes) -> Any:
+def _scalar(number: Any, data: Any) -> Any:
     """Stand-in for ``numpy.core.multiarray.scalar``."""
     return _from_bytes(number, (), data)[()]
 
@@ -238,34 +256,30 @@ def _stand_ins() -> list[tuple[Any, str]]:
     from mmengine.logging import HistoryBuffer
 
     class History(HistoryBuffer):
-        """Stand-in for ``HistoryBuffer``; becomes one when its state is checked."""
+        """Stand-in for ``HistoryBuffer``, and one as soon as its state has been checked."""
 
         def __init__(self) -> None:
             pass
 
         def __setstate__(self, state: dict) -> None:
-            log, count = state.pop('_log_history'), state.pop('_count_history')
-            known = {'max_length', 'statistics_methods'}
-            statistics = state.get('statistics_methods', {})
-            methods = [getattr(HistoryBuffer, name) for name in STATISTICS]
-            if set(state) - known or any(method not in methods for method in statistics.values()):
-                _refuse(f'HistoryBuffer with {sorted(set(state) - known) or list(statistics)}')
-            super().__setstate__(
-                {
-                    **state,
-                    '_log_history': log.value,
-                    '_count_history': count.value,
-                }
-            )
-            self.__class__ = HistoryBuffer
+            values: list[Any] = [state.get(name) for name in ('_log_history', '_count_history')]
+            if len(state) != 4 or not all(isinstance(value, _Array) for value in values):
+                _refuse(f'HistoryBuffer({",".join(map(str, state))})')
+            for name, method in state['statistics_methods'].items():
+                if name not in STATISTICS or method is not getattr(HistoryBuffer, name):
+                    _refuse(f'HistoryBuffer.statistics({name})')
+            self.max_length = int(state['max_length'])
+            self._log_history, self._count_history = (value.value for value in values)
+            self.__class__ = HistoryBuffer  # type: ignore[assignment]
+            self._set_default_statistics()
 
-    def statistic(owner: Any, name: str) -> Callable:
+    def statistic(owner: Any, name: Any) -> Callable:
         """Stand-in for ``builtins.getattr``."""
         if owner is not History or name not in STATISTICS:
-            _refuse(f'builtins.getattr({getattr(owner, "__name__", owner)}, {name!r})')
+            _refuse(f'builtins.getattr({getattr(owner, "__name__", owner)}.{name})')
         return getattr(HistoryBuffer, name)
 
-    stand_ins = [
+    stand_ins: list[tuple[Any, str]] = [
         (statistic, 'builtins.getattr'),
         (_empty_bytes, 'builtins.bytes'),
         (History, 'mmengine.logging.history_buffer.HistoryBuffer'),
@@ -277,20 +291,18 @@ def _stand_ins() -> list[tuple[Any, str]]:
     return stand_ins
 
 
-def _finish(value: Any, seen: Optional[set[int]] = None) -> Any:
-    """Put the arrays in the place of their stand-ins, below lists, tuples and dictionaries."""
-    seen = set() if seen is None else seen
+def _finish(value: Any, done: Optional[dict[int, Any]] = None) -> Any:
+    """Put arrays in the place of their stand-ins, below lists, tuples and dictionaries."""
+    done = {} if done is None else done
     if isinstance(value, (_Array, _Number)):
         return value.value
-    if isinstance(value, tuple) and type(value) is tuple:
-        return tuple(_finish(item, seen) for item in value)
-    if id(value) in seen:
-        return value
-    if isinstance(value, dict):
-        seen.add(id(value))
-        for key in value:
-            value[key] = _finish(value[key], seen)
-    elif isinstance(value, list):
-        seen.add(id(value))
-        value[:] = [_finish(item, seen) for item in value]
+    if id(value) in done:
+        return done[id(value)]
+    if isinstance(value, (dict, list)):
+        done[id(value)] = value
+        for key in range(len(value)) if isinstance(value, list) else value:
+            value[key] = _finish(value[key], done)
+    elif type(value) is tuple:
+        done[id(value)] = tuple(_finish(item, done) for item in value)
+        return done[id(value)]
     return value
