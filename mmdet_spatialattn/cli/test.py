@@ -1,6 +1,6 @@
 """Evaluate a detector: MMDetection's own tool, checked before it begins.
 
-    spatialattn test configs/clutter_digits/retinanet_r18-narrow_fpn_3e_clutter-digits.py out/epoch_3.pth
+    spatialattn test configs/bccd/retinanet_r18-narrow_fpn_18e_bccd.py out/epoch_18.pth
 
 The flags are those of MMDetection's tools/test.py.
 """
