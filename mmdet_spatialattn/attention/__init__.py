@@ -30,6 +30,7 @@ from .mlca import MLCA
 from .nam import NAM
 from .non_local import NonLocal
 from .polarized import PolarizedSelfAttention
+from .reference import load_reference_weights
 from .scsa import SCSA
 from .scse import SCSE
 from .se import SE
@@ -88,4 +89,5 @@ __all__ = [
     'StripPooling',
     'TripletAttention',
     'capture_maps',
+    'load_reference_weights',
 ]
