@@ -15,6 +15,7 @@ from typing import Any, Optional
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .guide import Guide, GuideSource
 
 TOKEN = 'spatialattn'
 """The names of all inserted children end with it: no other module's name does, and a key of
@@ -35,6 +36,8 @@ class Place:
         position: How the user named it: ``'after_conv3'``, or the pattern.
         index: Of several maps that go in or come out, which; ``None`` for the one or for each.
         channels: Channels of the map, where the host declares them.
+        guide: What guides the attention there.
+        frozen_ok: Whether the user accepts that it is frozen there.
     """
 
     path: str
@@ -42,6 +45,8 @@ class Place:
     position: str
     index: Optional[int] = None
     channels: Optional[int] = None
+    guide: Optional[GuideSource] = None
+    frozen_ok: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,30 +57,39 @@ class Attached:
     place: Place
 
 
-def attach(target: nn.Module, place: Place, module: nn.Module, owned: bool = True) -> Attached:
-    """Let ``module`` attend at ``place`` of ``target``.
+def attach(
+    target: nn.Module,
+    place: Place,
+    module: nn.Module,
+    owned: bool = True,
+    guide: Optional[Guide] = None,
+) -> str:
+    """Let ``module`` attend at ``place`` of ``target``; return its name there.
 
     A module at several places is owned by the first and only referred to by the others, so that its
     parameters have one name.
     """
     records = target.__dict__.setdefault(RECORDS, [])
-    attached = Attached(_name(records, place), place)
+    name = _name(records, place)
     if owned:
-        target.add_module(attached.name, module)
+        target.add_module(name, module)
     else:
-        target.__dict__[attached.name] = module
+        target.__dict__[name] = module
     if place.side in SLOTS:
-        _fill_slot(target, attached)
-    elif place.side == 'before':
-        target.register_forward_pre_hook(
-            partial(_attend_to_input, name=attached.name, index=place.index)
-        )
+        _fill_slot(target, place.side, name)
     else:
-        target.register_forward_hook(
-            partial(_attend_to_output, name=attached.name, index=place.index)
-        )
-    records.append(attached)
-    return attached
+        hook_up(target, Attached(name, place), guide)
+    records.append(Attached(name, place))
+    return name
+
+
+def hook_up(target: nn.Module, attached: Attached, guide: Optional[Guide] = None) -> None:
+    """Register the hook that calls what is attached."""
+    what: dict[str, Any] = dict(name=attached.name, index=attached.place.index, guide=guide)
+    if attached.place.side == 'before':
+        target.register_forward_pre_hook(partial(_attend_to_input, **what))
+    else:
+        target.register_forward_hook(partial(_attend_to_output, **what))
 
 
 def attached_to(model: nn.Module) -> Iterator[tuple[str, nn.Module, Attached]]:
@@ -93,11 +107,17 @@ def detach(target: nn.Module) -> None:
         else:
             del target.__dict__[attached.name]
         if attached.place.side in SLOTS:
-            _empty_slot(target, attached)
-    for hooks in (target._forward_hooks, target._forward_pre_hooks):
+            _empty_slot(target, attached.place.side, attached.name)
+    unhook(target, _attend_to_input, _attend_to_output)
+
+
+def unhook(module: nn.Module, *functions: Any) -> None:
+    """Remove the hooks of ``module`` that call one of ``functions``."""
+    for hooks in (module._forward_hooks, module._forward_pre_hooks):
         for key, hook in list(hooks.items()):
-            if getattr(hook, 'func', None) in (_attend_to_input, _attend_to_output):
+            if getattr(hook, 'func', None) in functions:
                 del hooks[key]
+                module._forward_hooks_always_called.pop(key, None)
 
 
 def run_target(model: nn.Module, path: str, side: str) -> str:
@@ -125,49 +145,50 @@ def run_target(model: nn.Module, path: str, side: str) -> str:
 def _name(records: list[Attached], place: Place) -> str:
     number = '' if place.index is None else str(place.index)
     if place.side in SLOTS:
-        where = place.side.removeprefix('after_')
+        where = place.side.replace('after_', '')
     else:
         where = f'input{number}' if place.side == 'before' else f'output{number}' * bool(number)
     same = sum((a.place.side, a.place.index) == (place.side, place.index) for a in records)
     return '_'.join(filter(None, (where, str(same + 1) if same else '', TOKEN)))
 
 
-def _attend_to_output(target: nn.Module, args: tuple, output: Any, *, name: str, index) -> Any:
-    return _attend(getattr(target, name), output, index)
+def _attend_to_output(target: nn.Module, args: tuple, output: Any, *, name, index, guide) -> Any:
+    return _attend(getattr(target, name), output, index, guide)
 
 
-def _attend_to_input(target: nn.Module, args: tuple, *, name: str, index) -> tuple:
+def _attend_to_input(target: nn.Module, args: tuple, *, name, index, guide) -> tuple:
     if not args:
         raise UserError(
             f'{type(target).__name__} is called with keyword arguments only: attention cannot go '
             f'before it; place it after what comes before'
         )
-    return (_attend(getattr(target, name), args[0], index), *args[1:])
+    return (_attend(getattr(target, name), args[0], index, guide), *args[1:])
 
 
-def _attend(module: nn.Module, maps: Any, index: Optional[int]) -> Any:
+def _attend(module: nn.Module, maps: Any, index: Optional[int], guide: Optional[Guide]) -> Any:
     """Apply ``module`` to a map, to each of several, or to the one at ``index``."""
+    directed = () if guide is None else (guide.get(),)
     if isinstance(maps, Tensor):
-        return module(maps)
+        return module(maps, *directed)
     items = list(maps.values() if isinstance(maps, dict) else maps)
     for i in range(len(items)) if index is None else (index,):
-        items[i] = module(items[i])
+        items[i] = module(items[i], *directed)
     if isinstance(maps, dict):
         return type(maps)(zip(maps, items))
     return type(maps)(*items) if hasattr(maps, '_fields') else type(maps)(items)
 
 
-def _fill_slot(block: Any, attached: Attached) -> None:
+def _fill_slot(block: Any, slot: str, name: str) -> None:
     if not block.with_plugins:
         block.with_plugins = True
-        for slot in SLOTS:
-            setattr(block, f'{slot}_plugin_names', [])
-    getattr(block, f'{attached.place.side}_plugin_names').append(attached.name)
+        for one in SLOTS:
+            setattr(block, f'{one}_plugin_names', [])
+    getattr(block, f'{slot}_plugin_names').append(name)
 
 
-def _empty_slot(block: Any, attached: Attached) -> None:
-    getattr(block, f'{attached.place.side}_plugin_names').remove(attached.name)
-    if block.plugins is None and not any(getattr(block, f'{s}_plugin_names') for s in SLOTS):
+def _empty_slot(block: Any, slot: str, name: str) -> None:
+    getattr(block, f'{slot}_plugin_names').remove(name)
+    if block.plugins is None and not any(getattr(block, f'{one}_plugin_names') for one in SLOTS):
         block.with_plugins = False
-        for slot in SLOTS:
-            delattr(block, f'{slot}_plugin_names')
+        for one in SLOTS:
+            delattr(block, f'{one}_plugin_names')

@@ -130,6 +130,5 @@ def _bad_choice(entry: Entry, key: str, available: Sequence[int], integers: bool
     bools = f'one bool for each of the {len(available)}, at least one of them True'
     numbers = f"indices out of {', '.join(map(str, available))}; 'all'; 'last'; or "
     return UserError(
-        f'{entry.name}: {key} must be {numbers if integers else ""}{bools}; '
-        f'got {getattr(entry, key)!r}'
+        f'{key} must be {numbers if integers else ""}{bools}; got {getattr(entry, key)!r}'
     )

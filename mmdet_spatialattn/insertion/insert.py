@@ -1,16 +1,23 @@
 """``insert_attention`` and ``remove_attention``: the Python door."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
+from ..attention.base import GuidedAttention
 from ..errors import UserError
-from .attach import Place, attach, attached_to, detach
+from .attach import Place, attach, attached_to, detach, unhook
+from .audit import audit_model, frozen_by, measure_init
 from .build import build_module
+from .dry_run import DryRun, as_args
 from .entry import Entry, parse_entries
+from .guide import drop_guide, drop_last, hold_guide, take_guide
+from .host import prepare, restore
 from .placements import find_places
-from .report import InsertionReport, Row
+from .report import InsertionReport
 
 
 def insert_attention(
@@ -19,39 +26,56 @@ def insert_attention(
     """Insert attention modules into ``model``, in place.
 
     The model's class, its parameters and their names stay what they were. Either all entries are
-    inserted or, after an error, none.
+    inserted or, after an error, none. Entries at one place stack in the order written.
 
     Args:
         model: Any module: a backbone, a neck, a whole detector, a torchvision or timm model.
         attention: Entries as in a config; :class:`~.entry.Entry` lists the keys.
-        example: Input of the model (a tensor, or a tuple of arguments) for one dry run, where the
-            model does not declare the channels of a place.
+        example: Input of the model (a tensor, or a tuple of arguments) for dry runs, which tell
+            the channels that the model does not declare, and the sizes of the maps. Only its
+            sizes matter.
 
     Returns:
-        What was inserted where; prints as a table.
+        The audit of the attention in ``model``; prints as a table.
 
     Raises:
         UserError: An entry is wrong; the message names it, the value and what is allowed.
 
+    Warns:
+        UserWarning: What is likely not meant, with the remedy.
+
     Example:
         >>> from torchvision.models import resnet18
         >>> report = insert_attention(resnet18(), [
-        ...     dict(cfg=dict(type='CBAM'), position='after_conv2',
+        ...     dict(cfg=dict(type='CBAM', norm_cfg=None), position='after_conv2',
         ...          stages=(False, False, False, True))])
         >>> [row.path for row in report]
         ['layer4.0.bn2.spatialattn', 'layer4.1.bn2.spatialattn']
     """
-    plan = [(entry, find_places(model, entry)) for entry in parse_entries(attention)]
-    built = [_build(entry, places) for entry, places in plan]
-    rows: list[Row] = []
-    for (_, places), modules in zip(plan, built):
-        for place, module in zip(places, modules):
-            target = model.get_submodule(place.path)
-            owned = not any(module is row.module for row in rows)
-            _match(module, target, model)
-            name = attach(target, place, module, owned).name
-            rows.append(Row('.'.join(filter(None, (place.path, name))), place, module))
-    return InsertionReport(rows)
+    report = insert(model, attention, example)
+    for warning in report.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return report
+
+
+def insert(
+    model: nn.Module, attention: Iterable[dict], example: Any = None, in_channels: Any = None
+) -> InsertionReport:
+    """Insert, and leave the warnings in the report; ``in_channels`` as in :class:`DryRun`."""
+    dry_run = DryRun(model, example, in_channels)
+    entries = parse_entries(attention)
+    found = [find_places(model, entry, dry_run) for entry in entries]
+    built = [_build(entry, one.places) for entry, one in zip(entries, found)]
+    for entry, one, modules in zip(entries, found, built):
+        _check_frozen(model, entry, one.places, modules)
+    owners: set[int] = set()
+    for one, modules in zip(found, built):
+        for place, module in zip(one.places, modules):
+            _attach(model, place, module, owned=id(module) not in owners)
+            owners.add(id(module))
+    prepare(model)
+    report = audit_model(model, None if example is None else as_args(example))
+    return replace(report, warnings=[w for one in found for w in one.warnings] + report.warnings)
 
 
 def remove_attention(model: nn.Module) -> int:
@@ -67,30 +91,66 @@ def remove_attention(model: nn.Module) -> int:
     targets = [target for _, target, _ in attached_to(model)]
     for target in dict.fromkeys(targets):
         detach(target)
+    for part in model.modules():
+        unhook(part, take_guide, drop_guide)
+        restore(part)
     return len(targets)
 
 
 def _build(entry: Entry, places: list[Place]) -> list[nn.Module]:
     """Return one module for each place, or the same for all when they share it."""
-    channels = [_channels(entry, place) for place in places]
     if not entry.shared:
-        return [build_module(entry, one) for one in channels]
-    if len(set(channels)) > 1:
+        return [_build_at(entry, place) for place in places]
+    channels = sorted({place.channels or 0 for place in places})
+    if len(channels) > 1:
         raise UserError(
-            f'{entry.name}: shared=True needs maps of equal channels, got {sorted(set(channels))}; '
-            f'write one entry for each'
+            f'{entry.name}: shared=True needs maps of equal channels, got {channels}; write one '
+            f'entry for each'
         )
-    return [build_module(entry, channels[0])] * len(places)
+    return [_build_at(entry, places[0])] * len(places)
 
 
-def _channels(entry: Entry, place: Place) -> int:
-    channels = entry.in_channels or place.channels
-    if channels is None:
+def _build_at(entry: Entry, place: Place) -> nn.Module:
+    guide = {} if place.guide is None else {'guide_channels': place.guide.channels}
+    module = build_module(entry, place.channels or 0, **guide)
+    if isinstance(module, GuidedAttention) and place.guide is None:
         raise UserError(
-            f"{entry.name}: cannot tell the channels at '{place.path}'; give in_channels=... in "
-            f'the entry'
+            f"{entry.name}: {entry.module} needs guide='top', 'global' or a level of the neck's "
+            f'input'
         )
-    return channels
+    if place.guide is not None and not isinstance(module, GuidedAttention):
+        raise UserError(f'{entry.name}: {entry.module} takes no guide; leave guide out')
+    return module
+
+
+def _check_frozen(
+    model: nn.Module, entry: Entry, places: Sequence[Place], modules: Sequence[nn.Module]
+) -> None:
+    """Refuse what would stay at its random initialisation, unless it is the identity there."""
+    frozen = [
+        (place, by)
+        for place, module in zip(places, modules)
+        if any(True for _ in module.parameters()) and (by := frozen_by(model, place.path))
+    ]
+    if not frozen or entry.frozen_ok or measure_init(modules[0], places[0].channels or 0)[1] == 0:
+        return
+    place, by = frozen[0]
+    raise UserError(
+        f"{entry.name}: {len(frozen)} of its places ('{place.path}', ...) are frozen by {by}: "
+        f'{entry.module} would stay at its random initialisation there; leave those stages out, '
+        f'give identity_init=True, or accept it with frozen_ok=True'
+    )
+
+
+def _attach(model: nn.Module, place: Place, module: nn.Module, owned: bool) -> None:
+    target = model.get_submodule(place.path)
+    _match(module, target, model)
+    if place.guide is None:
+        attach(target, place, module, owned)
+        return
+    part = model.get_submodule(place.guide.path)
+    attach(target, place, module, owned, hold_guide(part, place.guide))
+    drop_last(part)
 
 
 def _match(module: nn.Module, target: nn.Module, model: nn.Module) -> None:

@@ -1,27 +1,66 @@
-"""What was inserted where."""
+"""What was inserted where, and in which state: one row per module, and what to mind."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-from torch import nn
-
-from .attach import Place
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional
 
 
 @dataclass(frozen=True)
 class Row:
-    """One inserted module."""
+    """One attention module in a model.
+
+    Attributes:
+        path: Its path in the model.
+        module: Its class.
+        position: Where it sits, as named; ``'plugin'`` for MMDetection's own mechanism.
+        places: Number of places that share it.
+        channels: Channels of its maps.
+        map: Height and width of the largest map it sees; ``None`` where that is not known.
+        stride: Input pixels per position of that map.
+        runs: How often it runs in one forward of the model.
+        trains: ``'yes'``, ``'no parameters'``, or ``'frozen'`` and by whom.
+        norm: What its BatchNorm uses: ``'batch'``, or ``'initial'`` statistics and by whom; empty
+            without one.
+        factor: The factor by which it scales rectified noise when built, by least squares.
+        change: How far its output is from its input then, relative to the input; 0 is the identity.
+        cost: How its time and memory grow with the map.
+        memory: Bytes that it keeps for the backward pass, per image, at these map sizes.
+    """
 
     path: str
-    place: Place
-    module: nn.Module
+    module: str
+    position: str
+    places: int
+    channels: int
+    map: Optional[tuple[int, int]]
+    stride: Optional[float]
+    runs: int
+    trains: str
+    norm: str
+    factor: float
+    change: float
+    cost: str
+    memory: Optional[int]
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it has parameters and none of them is trained."""
+        return self.trains.startswith('frozen')
 
 
 @dataclass(frozen=True)
 class InsertionReport:
-    """The inserted modules, in the order of the entries."""
+    """The attention modules of a model; prints as a table with the warnings below.
+
+    Attributes:
+        rows: One per module.
+        warnings: What is likely not meant, each with the remedy.
+        size: Height and width of the image that the map sizes are for, where they are known.
+    """
 
     rows: list[Row]
+    warnings: list[str] = field(default_factory=list)
+    size: Optional[tuple[int, int]] = None
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -29,5 +68,48 @@ class InsertionReport:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, for JSON."""
+        return asdict(self)
+
     def __str__(self) -> str:
-        return '\n'.join(f'{row.path}: {type(row.module).__name__}' for row in self.rows)
+        if not self.rows:
+            return 'no attention modules'
+        head = ('path', 'module', 'position', 'channels', 'map', 'trains', 'norm', 'at init')
+        lines = _align([(*head, 'cost', 'memory'), *map(_cells, self.rows)])
+        if self.size:
+            lines.append(f'maps and memory per image for an input of {_sides(self.size)} pixels')
+        return '\n'.join(lines + [f'warning: {warning}' for warning in self.warnings])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    times = f' x{row.runs}' if row.runs > 1 else ''
+    return (
+        row.path,
+        row.module,
+        row.position + (f' ({row.places} places)' if row.places > 1 else ''),
+        str(row.channels),
+        _sides(row.map) + times if row.map else '-',
+        row.trains,
+        row.norm or '-',
+        init_text(row),
+        row.cost or '-',
+        '-' if row.memory is None else f'{row.memory / 2**20:.1f} MiB',
+    )
+
+
+def init_text(row: Row) -> str:
+    """Return in a few characters what the module does to its input when built."""
+    if row.change == 0:
+        return 'identity'
+    rest = max(row.change**2 - (1 - row.factor) ** 2, 0) ** 0.5
+    return f'x{row.factor:.2f}' + (f' ±{rest:.2f}' if rest >= 0.1 else '')
+
+
+def _sides(size: tuple[int, int]) -> str:
+    return f'{size[0]}x{size[1]}'
+
+
+def _align(table: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return ['  '.join(map(str.ljust, row, widths)).rstrip() for row in table]

@@ -70,7 +70,7 @@ def _block(path: str, block: Any, entry: Entry) -> Place:
     number = int(position[-1])
     if number > convs:
         raise UserError(
-            f"{entry.name}: position 'after_conv3' does not exist in a {type(block).__name__}, "
+            f"position 'after_conv3' does not exist in a {type(block).__name__}, "
             f'which has two convolutions; choose after_conv1, after_conv2 or after_add'
         )
     if hasattr(block, 'forward_plugin'):
@@ -90,6 +90,6 @@ def _last_conv(block: Any) -> Any:
 def _check_rfp(model: Any, entry: Entry) -> None:
     if getattr(model, 'rfp_inplanes', None) and entry.position not in SLOTS:
         raise UserError(
-            f"{entry.name}: a recursive pyramid's backbone calls parts of its blocks, so that "
+            f"a recursive pyramid's backbone calls parts of its blocks, so that "
             f"position '{entry.position}' would never run; choose {', '.join(SLOTS)} or stem"
         )

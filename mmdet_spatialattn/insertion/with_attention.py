@@ -1,13 +1,15 @@
 """The config door: ``type='mmdet_spatialattn.WithAttention', of='ResNet', attention=[...]``."""
 
+import logging
 from typing import Any, Optional
 
+from mmengine.logging import print_log
 from torch import nn
 
 from ..errors import UserError
 from ..registry import MODELS
 from .build import build_host
-from .insert import insert_attention
+from .insert import insert
 
 
 @MODELS.register_module()
@@ -40,5 +42,8 @@ def WithAttention(
     if attention is None:
         raise UserError(f"WithAttention(of='{of}') needs attention=[dict(cfg=..., position=...)]")
     model = build_host(of, **kwargs)
-    insert_attention(model, attention)
+    report = insert(model, attention, in_channels=kwargs.get('in_channels'))
+    for warning in report.warnings:
+        print_log(warning, logger='current', level=logging.WARNING)
+    print_log(f'attention in {type(model).__name__}\n{report}', logger='current')
     return model
