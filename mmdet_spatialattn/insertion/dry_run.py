@@ -44,8 +44,8 @@ class DryRun:
         if key not in self._seen and self._failure is not None:
             reason = ' '.join(str(self._failure).split())[:200]
             raise UserError(
-                f'a dry run of {type(self.model).__name__} ended before it reached '
-                f"'{path}' ({type(self._failure).__name__}: {reason})"
+                f'a dry run of {type(self.model).__name__} ended before it was through '
+                f'({type(self._failure).__name__}: {reason})'
             )
         return self._seen.get(key)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import nn
 
-from ..attention.base import GuidedAttention
 from ..errors import UserError
 from .attach import Place, attach, attached_to, detach, unhook
 from .audit import audit_model, frozen_by, measure_init
@@ -111,16 +110,8 @@ def _build(entry: Entry, places: list[Place]) -> list[nn.Module]:
 
 
 def _build_at(entry: Entry, place: Place) -> nn.Module:
-    guide = {} if place.guide is None else {'guide_channels': place.guide.channels}
-    module = build_module(entry, place.channels or 0, **guide)
-    if isinstance(module, GuidedAttention) and place.guide is None:
-        raise UserError(
-            f"{entry.name}: {entry.module} needs guide='top', 'global' or a level of the neck's "
-            f'input'
-        )
-    if place.guide is not None and not isinstance(module, GuidedAttention):
-        raise UserError(f'{entry.name}: {entry.module} takes no guide; leave guide out')
-    return module
+    guide = None if place.guide is None else place.guide.channels
+    return build_module(entry, place.channels or 0, guide)
 
 
 def _check_frozen(

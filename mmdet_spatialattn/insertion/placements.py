@@ -25,7 +25,6 @@ DECLARE_CHANNELS = (
     nn.GroupNorm,
     ConvModule,
 )
-CHANNELS_LAST = (nn.Linear, nn.LayerNorm)
 
 
 @dataclass
@@ -164,25 +163,22 @@ def _channels(model: nn.Module, place: Place, dry_run: DryRun) -> int:
         for name in (*names, 'num_features', 'num_channels'):
             if isinstance(getattr(target, name, None), int):
                 return getattr(target, name)
-    kind = type(target).__name__
-    if type(target) in CHANNELS_LAST:
-        raise UserError(
-            f"'{place.path}' is a {kind}, which has the channels last; attention needs maps "
-            f'(N, C, H, W)'
-        )
-    what = 'goes into' if place.side == 'before' else 'comes out of'
+    where = f"'{place.path}' ({type(target).__name__})" if place.path else 'the model'
+    what = f'what goes into {where}' if place.side == 'before' else f'what comes out of {where}'
     try:
         channels = dry_run.channels(place.path, place.side)
     except UserError as error:
         raise UserError(
-            f"cannot tell the channels of what {what} '{place.path}' ({kind}): {error}; give "
-            f'in_channels=... in the entry, or an example input'
+            f'cannot tell the channels of {what}: {error}; give in_channels=... in the entry, or '
+            f'an example input'
         ) from error
+    last = getattr(target, 'out_features', 0) or getattr(target, 'normalized_shape', [0])[-1]
+    if last and channels != last:
+        raise UserError(f'{what} has the channels last; attention needs maps (N, C, H, W)')
     several = set(channels) if isinstance(channels, list) else {channels}
     if len(several) > 1 or None in several:
         raise UserError(
-            f"what {what} '{place.path}' ({kind}) is not one map (N, C, H, W), or maps of equal "
-            f'channels, or it does not run'
+            f'{what} is not one map (N, C, H, W), or maps of equal channels, or it does not run'
         )
     return several.pop()
 

@@ -94,7 +94,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.norm or '-',
         init_text(row),
         row.cost or '-',
-        '-' if row.memory is None else f'{row.memory / 2**20:.1f} MiB',
+        '-' if row.memory is None else _bytes(row.memory),
     )
 
 
@@ -104,6 +104,11 @@ def init_text(row: Row) -> str:
         return 'identity'
     rest = max(row.change**2 - (1 - row.factor) ** 2, 0) ** 0.5
     return f'x{row.factor:.2f}' + (f' ±{rest:.2f}' if rest >= 0.1 else '')
+
+
+def _bytes(number: int) -> str:
+    mebi = number / 2**20
+    return f'{mebi / 1024:.1f} GiB' if mebi >= 1024 else f'{mebi:.1f} MiB' if mebi else '0'
 
 
 def _sides(size: tuple[int, int]) -> str:

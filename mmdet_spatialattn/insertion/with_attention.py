@@ -1,6 +1,7 @@
 """The config door: ``type='mmdet_spatialattn.WithAttention', of='ResNet', attention=[...]``."""
 
 import logging
+from dataclasses import replace
 from typing import Any, Optional
 
 from mmengine.logging import print_log
@@ -45,5 +46,6 @@ def WithAttention(
     report = insert(model, attention, in_channels=kwargs.get('in_channels'))
     for warning in report.warnings:
         print_log(warning, logger='current', level=logging.WARNING)
-    print_log(f'attention in {type(model).__name__}\n{report}', logger='current')
+    table = replace(report, warnings=[])
+    print_log(f'attention in {type(model).__name__}\n{table}', logger='current')
     return model
