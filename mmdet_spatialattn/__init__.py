@@ -15,6 +15,7 @@ _LAZY = {
     'SpatialAttention': 'attention',
     'build_attention': 'attention.catalogue',
     'capture_maps': 'attention',
+    'clutter_measures': 'evaluation',
     'insert_attention': 'insertion',
     'list_attention': 'attention.catalogue',
 }

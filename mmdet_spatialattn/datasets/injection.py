@@ -36,7 +36,7 @@ from ..io import PathLike, atomic_folder, read_json, write_json
 from ..registry import TRANSFORMS
 
 SEVERITIES = {1: 4, 2: 8, 3: 14, 4: 22, 5: 32}
-"""Number of distractors; each takes about 0.75 % of the image, all together 3 to 24 %."""
+"""Number of distractors."""
 
 PATCH_SHARE = (0.004, 0.014)
 """Smallest and largest share of the image that a distractor takes; the logarithm is uniform."""
@@ -422,3 +422,12 @@ def _png_names(names: list[str]) -> list[str]:
     new = [str(PurePosixPath(name).with_suffix('.png')) for name in names]
     count = Counter(new)
     return [f'{old}.png' if count[name] > 1 else name for old, name in zip(names, new)]
+
+
+def severities_table() -> str:
+    """Return the severities as Markdown."""
+    low, high = PATCH_SHARE
+    mean = (high - low) / np.log(high / low)  # of a number whose logarithm is uniform
+    rows = [f'| {s} | {n} | {n * mean:.0%} |' for s, n in SEVERITIES.items()]
+    header = '| severity | distractors | of the pixels, at most about |'
+    return '\n'.join([header, '|---|---|---|', *rows])

@@ -230,3 +230,14 @@ def _area(corners: np.ndarray) -> np.ndarray:
 def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: float = 0) -> np.ndarray:
     """Return ``part / whole``, and ``otherwise`` where the whole is zero or unknown."""
     return np.divide(part, whole, out=np.full(len(part), float(otherwise)), where=whole > 0)
+
+
+def measures_table() -> str:
+    """Return all measures as Markdown."""
+    kinds = (
+        ('object', OBJECT_MEASURES),
+        ('image', IMAGE_MEASURES),
+        ('image, from pixels', PIXEL_MEASURES),
+    )
+    rows = [f'| `{name}` | {of} | {says} |' for of, part in kinds for name, says in part.items()]
+    return '\n'.join(['| measure | of | says |', '|---|---|---|', *rows])
