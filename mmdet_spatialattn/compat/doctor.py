@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import platform
 import re
+import warnings
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
@@ -97,7 +98,9 @@ def examine() -> Facts:
     failures = {}
     for package in ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'cv2', 'pkg_resources'):
         try:
-            importlib.import_module(package)
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # pkg_resources: that it is deprecated
+                importlib.import_module(package)
         except Exception as error:  # a broken installation raises anything
             failures[package] = f'{type(error).__name__}: {error}'
     return Facts(
@@ -155,12 +158,9 @@ def _of_torch(facts: Facts) -> list[Finding]:
         what = f'torchvision {torchvision} is not of the release of torch {torch}'
         findings.append(Finding('warning', what, remedy))
     if facts.cuda and not facts.devices:
-        what = (
-            f'torch is built for CUDA {facts.cuda} but finds no device: everything runs on the CPU'
-        )
-        findings.append(
-            Finding('note', what, 'nothing, if there is no GPU; else look at nvidia-smi')
-        )
+        what = f'torch is built for CUDA {facts.cuda} and finds no device, so it uses the CPU'
+        remedy = 'nothing, if there is no GPU; else see whether nvidia-smi finds it'
+        findings.append(Finding('note', what, remedy))
     return findings
 
 

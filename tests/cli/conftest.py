@@ -1,9 +1,6 @@
-"""A detection problem small enough to train in seconds, and the ways to run commands on it."""
+"""A detection problem small enough to train in seconds."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,14 +72,6 @@ class Tiny(NamedTuple):
     config: Path
 
 
-class Outcome(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture(scope='session')
 def tiny(tmp_path_factory) -> Tiny:
     """Four images of 64 x 64 with a square and a disc, and a config of a tiny RetinaNet."""
@@ -106,16 +95,3 @@ def tiny(tmp_path_factory) -> Tiny:
     config = root / 'tiny.py'
     config.write_text(CONFIG.format(root=str(root)))
     return Tiny(root, config)
-
-
-def run(*command: object, cwd: Path, env: dict = {}) -> Outcome:
-    """Run a Python program in a process of its own, with one thread."""
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=cwd,
-        env={**os.environ, 'OMP_NUM_THREADS': '1', **env},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
