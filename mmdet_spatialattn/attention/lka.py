@@ -1,4 +1,4 @@
-"""Large kernel attention: a 21x21 window, decomposed, weighs every value.
+"""Large kernel attention: a large window, decomposed, weighs every value.
 
 Paper:   Guo et al., Visual Attention Network, 2022 (CVMJ 2023), Sec. 3.1-3.2
          https://arxiv.org/abs/2202.09741
@@ -42,7 +42,7 @@ class VisualAttention(SpatialAttention):
 
 @MODELS.register_module()
 class LKA(VisualAttention):
-    r"""Weigh each value by a convolution over 21x21 locations of all channels.
+    r"""Weigh each value by a convolution over 23x23 locations of all channels.
 
     :math:`y = x + W_2 (u \odot W_3 (k_{7 \times 7}^{d=3} * k_{5 \times 5} * u))`,
     :math:`u = \mathrm{GELU}(W_1 x)`, depthwise :math:`k`
