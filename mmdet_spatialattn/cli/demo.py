@@ -162,7 +162,7 @@ def _print_table(results: dict[str, Any]) -> None:
 
 
 def _draw(plan: 'Plan', folder: Path, path: Path) -> None:
-    """Draw the truth and what each arm detects in two scenes, with little and much clutter."""
+    """Draw the truth and what each arm detects in the first scene, with ever more clutter."""
     from PIL import Image
 
     from ..datasets.sheet import RIGHT, WRONG, Mark, draw, write_sheet
@@ -170,7 +170,7 @@ def _draw(plan: 'Plan', folder: Path, path: Path) -> None:
 
     val = read_json(folder / 'scenes' / 'annotations' / 'val.json')
     names = {category['id']: category['name'] for category in val['categories']}
-    images = [i for i in val['images'] if i['scene'] < 2 and i['level'] in (0, 2, 4)]
+    images = [i for i in val['images'] if i['scene'] == 0 and i['level'] in (0, 2, 4)]
     found = [read_json(detections_of(run, folder)) for run in plan.runs]
     rows = []
     for image in images:
