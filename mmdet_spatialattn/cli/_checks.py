@@ -53,9 +53,13 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
         UserError: A type or an attention module has an unknown name, or a position is wrong.
     """
     from mmdet.registry import MODELS
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
     init_default_scope(config.get('default_scope', 'mmdet'))
+    log = MMLogger.get_current_instance()
+    level = log.level
+    log.setLevel('ERROR')  # what a build says is said when the Runner builds
     for path, part in _parts(config.model, 'model'):
         _check_attention(path, part)
         if isinstance(part.get('plugins'), list):
@@ -73,6 +77,8 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
             f"model: no module is registered as '{name}'{did_you_mean(name, MODELS.module_dict)} "
             '(a module of your own: name its file in custom_imports)'
         ) from error
+    finally:
+        log.setLevel(level)
 
 
 def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
@@ -88,6 +94,7 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
         UserError: The file cannot be read, or its weights do not fit; the message counts them.
     """
     from ..compat.checkpoint import load_checkpoint
+    from ..insertion.attach import TOKEN
 
     checkpoint = load_checkpoint(path)
     if purpose == 'resume' and not {'meta', 'message_hub'} <= set(checkpoint):
@@ -104,7 +111,9 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
     except RuntimeError as error:
         reshaped = re.findall(r'size mismatch for ([\w.]+)', str(error))
         missing, unexpected = own - set(weights), set(weights) - set(model.state_dict())
-    missing = [name for name in missing if name in own]
+    # Loading does not report inserted attention as missing; whether it may be, is said here.
+    attention = {name for name in own - set(weights) if TOKEN in name}
+    missing = {name for name in missing if name in own} | attention
     wrong = {'missing': missing, 'unexpected': unexpected, 'of another shape': reshaped}
     fitting = len(own) - len(missing) - len(reshaped)
     if fitting < len(own) / 2 if purpose == 'start' else any(wrong.values()):

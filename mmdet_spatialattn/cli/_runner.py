@@ -34,6 +34,15 @@ def add_runner_flags(parser: Parser) -> None:
     parser.add_argument(
         '--work-dir', metavar='DIR', help='where logs and results go (default: work_dirs/CONFIG)'
     )
+    add_config_options(parser)
+    parser.add_argument(
+        '--launcher', choices=[*PROCESS_VARIABLES], default='none', help='who started the processes'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_config_options(parser: Parser) -> None:
+    """Add ``--cfg-options``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -41,10 +50,6 @@ def add_runner_flags(parser: Parser) -> None:
         metavar='KEY=VALUE',
         help='change the config: train_cfg.max_epochs=3; lists as KEY="[a,b]" or KEY=a,b',
     )
-    parser.add_argument(
-        '--launcher', choices=[*PROCESS_VARIABLES], default='none', help='who started the processes'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':

@@ -1,0 +1,63 @@
+"""The audit of a whole detector, at the size of its config's images."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+import torch
+from torch import nn
+
+from .audit import audit_model
+from .dry_run import IMAGE
+from .report import InsertionReport
+
+
+def audit_detector(
+    model: nn.Module, config: Any, size: Optional[Sequence[int]] = None
+) -> InsertionReport:
+    """Audit the attention in an MMDetection detector.
+
+    Args:
+        model: The detector, as built.
+        config: Its config.
+        size: Height and width of the image; by default those of the config's test pipeline, or
+            MMDetection's usual ones where it does not resize.
+    """
+    from mmdet.structures import DetDataSample
+
+    height, width = size or input_size(config) or IMAGE
+    shape = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
+    sample = DetDataSample(metainfo=dict(shape, batch_input_shape=(height, width), img_id=0))
+    image = torch.empty(1, 3, height, width, device='meta')
+    return audit_model(model, (image, [sample]), pretrained=bool(config.get('load_from')))
+
+
+def input_size(config: Any) -> Optional[tuple[int, int]]:
+    """Return height and width of a landscape image as the detector gets it, padded.
+
+    ``None`` when no step of the config's pipelines resizes.
+    """
+    for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
+        for step in _steps(config.get(loader) or {}):
+            scale = step.get('scale')
+            if str(step.get('type')).endswith('Resize') and _is_size(scale):
+                return _pad(config, min(scale), max(scale))
+    return None
+
+
+def _is_size(scale: Any) -> bool:
+    return isinstance(scale, (tuple, list)) and all(isinstance(side, int) for side in scale)
+
+
+def _steps(value: Any) -> Iterator[dict]:
+    """Yield every dict inside ``value``, outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _steps(one)
+
+
+def _pad(config: Any, height: int, width: int) -> tuple[int, int]:
+    divisor = (config.model.get('data_preprocessor') or {}).get('pad_size_divisor') or 1
+    return -(-height // divisor) * divisor, -(-width // divisor) * divisor
