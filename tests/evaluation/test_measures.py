@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pycocotools import mask as mask_utils
 
 from mmdet_spatialattn.evaluation.measures import image_measures, object_measures, union_area
@@ -213,3 +215,33 @@ def test_measures_follow_shifts_and_scales():
     }
     for name, values in object_measures(**moved).items():
         np.testing.assert_allclose(values, object_measures(**data)[name], err_msg=name)
+
+
+coordinate = st.one_of(st.floats(-1e9, 1e9), st.integers(-3, 20).map(float))
+side = st.one_of(st.floats(0, 1e9), st.integers(0, 20).map(float))
+box = st.tuples(coordinate, coordinate, side, side)
+row = st.tuples(box, st.integers(0, 1), st.integers(0, 1), st.booleans())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(row, max_size=12))
+def test_any_boxes_have_measures_within_their_bounds(rows):
+    boxes, image, category, crowd = zip(*rows) if rows else ((), (), (), ())
+    data = {
+        'boxes': np.array(boxes, dtype=float).reshape(-1, 4),
+        'image': np.array(image, dtype=int),
+        'category': np.array(category, dtype=int),
+        'crowd': np.array(crowd, dtype=bool),
+        'image_size': np.array([[100, 100], [0, 0]]),
+    }
+    objects, images = object_measures(**data), image_measures(**data)
+    for name in ('max_iou', 'max_iou_same', 'cover'):
+        values = objects[name][~data['crowd']]
+        assert ((values >= 0) & (values <= 1 + 1e-6)).all(), name
+    known = ~data['crowd']
+    # What covers best covers at least its intersection, and an IoU is no more than that.
+    assert (objects['cover'][known] >= objects['max_iou'][known] - 1e-6).all()
+    assert (objects['max_iou'][known] >= objects['max_iou_same'][known]).all()
+    assert (images['n_objects'] == np.bincount(data['image'][known], minlength=2)).all()
+    assert (images['crowd_index'] <= np.maximum(images['n_objects'] - 1, 0)).all()
+    assert 0 <= images['area_share'][0] <= 1 and np.isnan(images['area_share'][1])
