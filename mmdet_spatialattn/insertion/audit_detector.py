@@ -38,7 +38,7 @@ def input_size(config: Any) -> Optional[tuple[int, int]]:
     """
     for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for step in _steps(config.get(loader) or {}):
-            scale = step.get('scale')
+            scale: Any = step.get('scale')
             if str(step.get('type')).endswith('Resize') and _is_size(scale):
                 return _pad(config, min(scale), max(scale))
     return None
