@@ -93,15 +93,21 @@ def random_boxes(count: int) -> torch.Tensor:
     return torch.cat([start, start + 16 + 256 * torch.rand(count, 2)], dim=1)
 
 
-def compare(ours: Call, theirs: Call, pairs: int, device: str) -> tuple[float, float, float]:
+def compare(
+    ours: Call,
+    theirs: Call,
+    pairs: int,
+    device: str,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float, float]:
     """Return the median seconds of each and the median ratio, over pairs in alternating order."""
 
     def seconds(call: Call) -> float:
-        start = time.perf_counter()
+        start = clock()
         call()
         if device != 'cpu':
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return clock() - start
 
     for call in (ours, theirs, ours, theirs):
         call()
