@@ -35,7 +35,12 @@ def to_runs(
         if mask is None:
             raise UserError(f'{place}[{i}]: segmentation {complaint}')
         masks.append(mask)
-    texts = [m['counts'] if isinstance(m['counts'], bytes) else m['counts'].encode() for m in masks]
+    texts = [
+        m['counts']
+        if isinstance(m['counts'], bytes)
+        else m['counts'].encode('utf-8', 'surrogatepass')
+        for m in masks
+    ]
     ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
     pixels = np.array([mask['size'][0] * mask['size'][1] for mask in masks], np.int64)
     area = np.zeros(len(masks), np.int64)

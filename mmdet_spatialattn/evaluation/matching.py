@@ -6,7 +6,6 @@ detection that matches nothing counts as false in the scopes it is charged to. T
 pycocotools does with its area ranges, so equality can be tested match for match.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable
@@ -16,6 +15,7 @@ import numpy as np
 from ..errors import UserError, did_you_mean
 from ._jit import jit
 from .coco import Annotations, Detections
+from .pairs import Groups, group, pairs
 
 # pycocotools' own expression: np.arange gives other last bits.
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, int(np.round((0.95 - 0.5) / 0.05)) + 1, endpoint=True)
@@ -23,8 +23,6 @@ IOU_THRESHOLDS = np.linspace(0.5, 0.95, int(np.round((0.95 - 0.5) / 0.05)) + 1, 
 
 FALSE, TRUE, IGNORED = 0, 1, 2
 """What a detection is in a scope at a threshold."""
-
-_CHUNK = 1 << 21  # pairs of a detection and an object whose IoU is held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,32 +51,12 @@ class Matches:
 
 
 @dataclass(frozen=True, eq=False)
-class _Groups:
-    """Detections and objects sorted into groups: the pairs of an image and a class.
-
-    The ``n`` detections stand group by group with falling score, the objects group by group in the
-    order of the file. Group ``g`` has the detections ``start[g]:start[g + 1]`` and the objects
-    ``object_start[g]:object_end[g]``.
-    """
-
-    detections: np.ndarray  # index into Detections
-    category: np.ndarray
-    image: np.ndarray
-    scores: np.ndarray
-    rank: np.ndarray
-    objects: np.ndarray  # index into Annotations
-    start: np.ndarray
-    object_start: np.ndarray
-    object_end: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class _Problem:
     """What an engine works on. Columns are in the order of the groups."""
 
     annotations: Annotations
     detections: Detections
-    groups: _Groups
+    groups: Groups
     ignored: np.ndarray  # (scopes, objects)
     uncharged: np.ndarray  # (scopes, detections)
     thresholds: np.ndarray
@@ -113,7 +91,15 @@ def match(
     if engine not in engines:
         nearest = did_you_mean(engine, engines)
         raise UserError(f"unknown engine '{engine}'{nearest} (known: {', '.join(engines)})")
-    groups = _group(annotations, detections, max_detections)
+    n_images = np.int64(len(annotations.image_ids))
+    groups = group(
+        np.arange(len(annotations)),
+        annotations.category * n_images + annotations.image,
+        np.arange(len(detections)),
+        detections.category * n_images + detections.image,
+        detections.scores,
+        max_detections,
+    )
     problem = _Problem(
         annotations=annotations,
         detections=detections,
@@ -122,106 +108,44 @@ def match(
         uncharged=~charged[:, groups.detections],
         thresholds=thresholds,
     )
-    by_score = np.lexsort((-groups.scores, groups.category))
+    category, scores = detections.category[groups.detections], detections.scores[groups.detections]
+    by_score = np.lexsort((-scores, category))
     position = np.empty(len(by_score), np.int64)
     position[by_score] = np.arange(len(by_score))
     status = np.empty((len(inside), len(by_score), len(thresholds)), np.uint8)
     first = np.empty(status.shape[:2], np.int32)
-    parts = list(_parts(groups))
+    parts = list(groups.parts())
     for part, result in zip(parts, run(partial(engines[engine], problem), parts)):
         place = position[groups.start[part.start] : groups.start[part.stop]]
         status[:, place], first[:, place] = result
     return Matches(
         order=groups.detections[by_score],
-        category=groups.category[by_score],
-        image=groups.image[by_score],
-        scores=groups.scores[by_score],
+        category=category[by_score],
+        image=detections.image[groups.detections[by_score]],
+        scores=scores[by_score],
         rank=groups.rank[by_score],
         status=status,
         first=first,
     )
 
 
-def _group(annotations: Annotations, detections: Detections, cap: int) -> _Groups:
-    n_images = len(annotations.image_ids)
-    object_key = annotations.category * np.int64(n_images) + annotations.image
-    objects = np.argsort(object_key, kind='stable')
-    object_key = object_key[objects]
-    key = detections.category * np.int64(n_images) + detections.image
-    order = np.lexsort((-detections.scores, key))
-    key = key[order]
-    start = np.flatnonzero(np.diff(key, prepend=-1))
-    rank = np.arange(len(key)) - start.repeat(np.diff(start, append=len(key)))
-    order, key, rank = order[rank < cap], key[rank < cap], rank[rank < cap]
-    start = np.flatnonzero(np.diff(key, prepend=-1))
-    return _Groups(
-        detections=order,
-        category=detections.category[order],
-        image=detections.image[order],
-        scores=detections.scores[order],
-        rank=rank.astype(np.int32),
-        objects=objects,
-        start=np.append(start, len(key)),
-        object_start=np.searchsorted(object_key, key[start], 'left'),
-        object_end=np.searchsorted(object_key, key[start], 'right'),
-    )
-
-
-def _parts(groups: _Groups) -> Iterator[slice]:
-    """Yield runs of groups with a bounded number of pairs, for memory and threads."""
-    n_detections = np.diff(groups.start)
-    # The detections count too: most groups of a long-tailed set have no object.
-    work = np.cumsum(n_detections * (groups.object_end - groups.object_start + 1))
-    begin = 0
-    while begin < len(work):
-        done = work[begin - 1] if begin else 0
-        end = max(begin + 1, int(np.searchsorted(work, done + _CHUNK, 'right')))
-        yield slice(begin, end)
-        begin = end
-
-
 def _compiled(problem: _Problem, part: slice) -> tuple[np.ndarray, np.ndarray]:
     """Match one part; returns its columns of ``status`` and ``first``."""
-    groups = problem.groups
-    start = groups.start[part.start : part.stop + 1]
-    ranges = (start - start[0], groups.object_start[part], groups.object_end[part])
-    sizes = np.diff(start) * (ranges[2] - ranges[1])
-    pair_start = np.append(0, np.cumsum(sizes))
-    mine = slice(start[0], start[-1])
-    ids, crowd = (getattr(problem.annotations, k)[groups.objects] for k in ('ids', 'iscrowd'))
-    iou = np.empty(pair_start[-1])
-    if problem.detections.masks is None:
-        found, objects = groups.detections[mine], groups.objects
-        boxes, object_boxes = problem.detections.boxes[found], problem.annotations.boxes[objects]
-        _box_ious(boxes, object_boxes, crowd, *ranges, iou)
-    else:
-        _mask_ious(problem, part, pair_start, iou)
+    annotations, groups = problem.annotations, problem.groups
+    found = pairs(annotations, problem.detections, groups, part)
     return _match(
-        iou,
-        pair_start,
-        *ranges,
+        found.iou,
+        found.pair_start,
+        found.start,
+        found.object_start,
+        found.object_end,
         problem.ignored,
-        crowd,
-        ids == 0,
+        annotations.iscrowd[groups.objects],
+        annotations.ids[groups.objects] == 0,
         groups.objects,
-        problem.uncharged[:, mine],
+        problem.uncharged[:, found.columns],
         np.minimum(problem.thresholds, 1 - 1e-10),
     )
-
-
-def _mask_ious(problem: _Problem, part: slice, pair_start: np.ndarray, iou: np.ndarray) -> None:
-    """Fill ``iou`` group by group, with pycocotools' compiled code."""
-    from pycocotools import mask as mask_api
-
-    groups, masks = problem.groups, problem.detections.masks or []
-    for group, at, end in zip(range(part.start, part.stop), pair_start, pair_start[1:]):
-        if at == end:
-            continue
-        found = groups.detections[groups.start[group] : groups.start[group + 1]]
-        objects = groups.objects[groups.object_start[group] : groups.object_end[group]]
-        crowd = problem.annotations.iscrowd[objects].astype(int).tolist()
-        shapes = [problem.annotations.masks[o] for o in objects]
-        iou[at:end] = mask_api.iou([masks[d] for d in found], shapes, crowd).ravel()
 
 
 def _reference(problem: _Problem, part: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -240,9 +164,9 @@ def _reference(problem: _Problem, part: slice) -> tuple[np.ndarray, np.ndarray]:
     shape = (len(problem.ignored), groups.start[part.stop] - begin, len(problem.thresholds))
     status, first = np.empty(shape, np.uint8), np.empty(shape[:2], np.int32)
     index = {object_id: i for i, object_id in enumerate(annotations.ids.tolist())}
-    for group in range(part.start, part.stop):
-        columns = slice(groups.start[group], groups.start[group + 1])
-        members = slice(groups.object_start[group], groups.object_end[group])
+    for g in range(part.start, part.stop):
+        columns = slice(groups.start[g], groups.start[g + 1])
+        members = slice(groups.object_start[g], groups.object_end[g])
         evaluator._gts[0, 0] = objects = [
             {'id': int(annotations.ids[o]), 'iscrowd': int(annotations.iscrowd[o]), kind: shapes[o]}
             for o in groups.objects[members]
@@ -268,27 +192,6 @@ def _reference(problem: _Problem, part: slice) -> tuple[np.ndarray, np.ndarray]:
 
 
 @jit
-def _box_ious(found, objects, crowd, start, object_start, object_end, iou):  # pragma: no cover
-    """Fill ``iou`` group by group; the arithmetic is pycocotools', operation by operation."""
-    at = 0
-    for group in range(len(object_start)):
-        for d in range(start[group], start[group + 1]):
-            x, y, width, height = found[d]
-            for o in range(object_start[group], object_end[group]):
-                ox, oy, owidth, oheight = objects[o]
-                iou[at] = 0
-                w = min(x + width, ox + owidth) - max(x, ox)
-                if w > 0:
-                    h = min(y + height, oy + oheight) - max(y, oy)
-                    if h > 0:
-                        shared = w * h
-                        own = width * height
-                        union = own if crowd[o] else own + owidth * oheight - shared
-                        iou[at] = shared / union
-                at += 1
-
-
-@jit
 def _match(
     iou, pair_start, start, object_start, object_end, ignored, crowd, unmatchable, objects,
     uncharged, thresholds,
@@ -304,12 +207,12 @@ def _match(
     for scope in range(n_scopes):
         for d in range(n):
             status[scope, d] = IGNORED if uncharged[scope, d] else FALSE
-    for group in range(len(object_start)):
-        o0 = object_start[group]
-        n_objects = object_end[group] - o0
+    for g in range(len(object_start)):
+        o0 = object_start[g]
+        n_objects = object_end[g] - o0
         any_near = False
-        for d in range(start[group], start[group + 1]):
-            row = pair_start[group] + (d - start[group]) * n_objects
+        for d in range(start[g], start[g + 1]):
+            row = pair_start[g] + (d - start[g]) * n_objects
             near[d] = False
             for o in range(n_objects):
                 # Not "iou >= lowest": the IoU of two boxes without area is not a number.
@@ -331,10 +234,10 @@ def _match(
                     last += 1
             for t in range(len(thresholds)):
                 taken[:n_objects] = False
-                for d in range(start[group], start[group + 1]):
+                for d in range(start[g], start[g + 1]):
                     if not near[d]:
                         continue
-                    row = pair_start[group] + (d - start[group]) * n_objects
+                    row = pair_start[g] + (d - start[g]) * n_objects
                     best = thresholds[t]
                     found = -1
                     for c in range(n_objects):

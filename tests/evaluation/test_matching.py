@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations, load_detections, matching
+from mmdet_spatialattn.evaluation import load_annotations, load_detections, pairs
 from mmdet_spatialattn.evaluation.matching import FALSE, IGNORED, TRUE, match
 
 from .synthetic import random_problem, with_masks
@@ -128,7 +128,7 @@ def test_parts_and_threads_change_nothing(monkeypatch):
     found = load_detections(found, truth)
     inside, charged = rng.random((3, len(truth))) < 0.5, rng.random((3, len(found))) < 0.5
     whole = match(truth, found, inside, charged)
-    monkeypatch.setattr(matching, '_CHUNK', 50)
+    monkeypatch.setattr(pairs, '_CHUNK', 50)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         parts = match(truth, found, inside, charged, run=pool.map)
     assert (whole.status == parts.status).all()

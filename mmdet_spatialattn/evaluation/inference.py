@@ -1,0 +1,207 @@
+"""Is a difference more than chance? Intervals, p values and what a test could have seen.
+
+Two things vary: which images came into the test set, and which seed a training drew. The images
+are resampled (:mod:`.curves`), with the same counts for all arms; the seeds are seen in the runs.
+
+With one run per arm the interval is the bootstrap's percentile interval with median-bias
+correction. With several, the variance of the difference of the arms' means has three parts::
+
+    V = V_images + s_a^2 / K_a + s_b^2 / K_b
+
+``s^2`` is the variance between the ``K`` runs of an arm on the images at hand. It holds the seeds,
+and also what a run gains or loses on just these images. That second part is in the bootstrap's
+variance of the difference of means too; it is estimated there, from the replicates of each run
+around the arm's mean, and taken off, or it would count twice::
+
+    V_images = var*(mean_a - mean_b) - w_a / K_a - w_b / K_b
+
+The interval is Student's, with the degrees of freedom of Welch and Satterthwaite.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Optional
+
+import numpy as np
+
+LEVEL = 0.95
+"""Of the intervals; ``1 - LEVEL`` is that of the tests."""
+
+POWER = 0.8
+"""With which a test sees the smallest detectable effect."""
+
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and how sure it is.
+
+    Attributes:
+        estimate: The number.
+        low: Lower end of the 95 % interval.
+        high: Upper end.
+        p: Two-sided p value against 0; consistent with the interval.
+        p_holm: The same, adjusted for how many questions were asked.
+        detectable: Smallest effect that the test sees with a chance of 80 %, at the level that
+            Holm's first step asks for.
+        se: Standard error.
+        df: Degrees of freedom; infinite where the seeds are not in it.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    detectable: float
+    se: float
+    df: float
+
+
+def difference(arm: np.ndarray, base: np.ndarray, n_images: int) -> Optional[Estimate]:
+    """Estimate how much higher the mean of an arm's runs is than that of another.
+
+    Args:
+        arm: ``(K_a, 1 + B)``, a metric of every run: as measured, and in ``B`` replicates. The
+            replicates of all runs resample the same images.
+        base: ``(K_b, 1 + B)``.
+        n_images: Number of images.
+
+    Returns:
+        ``None`` when the metric is undefined in more than a tenth of the replicates.
+    """
+    change = arm.mean(axis=0) - base.mean(axis=0)
+    replicates = change[1:][np.isfinite(change[1:])]
+    if not np.isfinite(change[0]) or len(replicates) < 0.9 * (change.size - 1):
+        return None
+    parts = [_seed_variance(runs) for runs in (arm, base) if len(runs) > 1]
+    if not parts:
+        low, high, p = _percentile(change[0], replicates)
+        return _estimate(change[0], low, high, p, float(replicates.std(ddof=1)), math.inf)
+    images = max(replicates.var(ddof=1) - sum(own for _, own, _ in parts), 0.0)
+    terms = [(images, n_images - 1), *((between, df) for between, _, df in parts)]
+    variance = sum(term for term, _ in terms)
+    if variance == 0:
+        return _estimate(change[0], change[0], change[0], float(change[0] == 0), 0.0, math.inf)
+    df = variance**2 / sum(term**2 / max(n, 1) for term, n in terms)
+    se = math.sqrt(variance)
+    reach = student_quantile((1 + LEVEL) / 2, df) * se
+    p = 2 * student_cdf(-abs(change[0]) / se, df)
+    return _estimate(change[0], change[0] - reach, change[0] + reach, p, se, df)
+
+
+def _estimate(estimate: float, low: float, high: float, p: float, se: float, df: float) -> Estimate:
+    values = (float(value) for value in (estimate, low, high, p, p, detectable(se, df, 1), se, df))
+    return Estimate(*values)
+
+
+def _seed_variance(runs: np.ndarray) -> tuple[float, float, int]:
+    """Return ``s^2 / K``, the part ``w / K`` of it that the bootstrap has too, and ``K - 1``."""
+    k = len(runs)
+    own = runs[:, 1:] - runs[:, 1:].mean(axis=0)
+    own = own[:, np.isfinite(own).all(axis=0)]
+    return runs[:, 0].var(ddof=1) / k, own.var(axis=1, ddof=1).sum() / (k - 1) / k, k - 1
+
+
+def _percentile(estimate: float, replicates: np.ndarray) -> tuple[float, float, float]:
+    """Return the ends of the bias-corrected percentile interval, and the p value it implies."""
+    replicates = np.sort(replicates)
+    bias = _NORMAL.inv_cdf(_share_below(replicates, estimate))
+    ends = [
+        np.quantile(replicates, _NORMAL.cdf(2 * bias + _NORMAL.inv_cdf(q)))
+        for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+    ]
+    # The level at which one end of the interval would be 0.
+    tail = _NORMAL.cdf(_NORMAL.inv_cdf(_share_below(replicates, 0.0)) - 2 * bias)
+    return float(ends[0]), float(ends[1]), min(1.0, 2 * min(tail, 1 - tail))
+
+
+def _share_below(rising: np.ndarray, value: float) -> float:
+    """Return the share below ``value``, ties by half; never 0 or 1, as a sample cannot say so."""
+    below, up_to = (np.searchsorted(rising, value, side) for side in ('left', 'right'))
+    return float(below + up_to + 1) / 2 / (len(rising) + 1)
+
+
+def detectable(se: float, df: float, questions: int) -> float:
+    """Return the smallest effect that is significant with 80 % chance, asked among ``questions``.
+
+    Example:
+        >>> round(detectable(1.0, float('inf'), 1), 2)
+        2.8
+    """
+    level = 1 - (1 - LEVEL) / (2 * max(questions, 1))
+    return (student_quantile(level, df) + student_quantile(POWER, df)) * se
+
+
+def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """Return the estimates with p values adjusted for their number (Holm 1979).
+
+    Example:
+        >>> [e.p_holm for e in holm([Estimate(1, 0, 2, p, p, 0, 1, 9) for p in (0.04, 0.01)])]
+        [0.04, 0.02]
+    """
+    n = len(estimates)
+    adjusted, out = 0.0, list(estimates)
+    for rank, i in enumerate(sorted(range(n), key=lambda i: estimates[i].p)):
+        one = estimates[i]
+        adjusted = max(adjusted, min(1.0, (n - rank) * one.p))
+        out[i] = replace(one, p_holm=adjusted, detectable=detectable(one.se, one.df, n))
+    return out
+
+
+def student_cdf(t: float, df: float) -> float:
+    """Return the chance of a value up to ``t`` under Student's distribution.
+
+    Example:
+        >>> round(student_cdf(2.776445, 4), 6)
+        0.975
+    """
+    if math.isinf(df) or df > 1e7:
+        return _NORMAL.cdf(t)
+    tail = 0.5 * _incomplete_beta(df / 2, 0.5, df / (df + t * t))
+    return tail if t < 0 else 1 - tail
+
+
+def student_quantile(p: float, df: float) -> float:
+    """Return the value that Student's distribution stays below with chance ``p``.
+
+    Example:
+        >>> round(student_quantile(0.975, 4), 4)
+        2.7764
+    """
+    if math.isinf(df) or df > 1e7:
+        return _NORMAL.inv_cdf(p)
+    if p < 0.5:
+        return -student_quantile(1 - p, df)
+    low, high = 0.0, 1.0
+    while student_cdf(high, df) < p:
+        low, high = high, 2 * high
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_cdf(middle, df) < p else (low, middle)
+    return (low + high) / 2
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularised incomplete beta function (Lentz's continued fraction)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(b, a, 1 - x)
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    fraction = d
+    for m in range(1, 1000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d, c = 1 / (1 + term * d), 1 + term / c
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return front * fraction / a
