@@ -77,16 +77,24 @@ def difference(arm: np.ndarray, base: np.ndarray, n_images: int) -> Optional[Est
     replicates = change[1:][np.isfinite(change[1:])]
     if not np.isfinite(change[0]) or len(replicates) < 0.9 * (change.size - 1):
         return None
-    parts = [_seed_variance(runs) for runs in (arm, base) if len(runs) > 1]
-    if not parts:
+    repeated = [runs for runs in (arm, base) if len(runs) > 1]
+    if not repeated:
         low, high, p = _percentile(change[0], replicates)
         return _estimate(change[0], low, high, p, float(replicates.std(ddof=1)), math.inf)
-    images = max(replicates.var(ddof=1) - sum(own for _, own, _ in parts), 0.0)
-    terms = [(images, n_images - 1), *((between, df) for between, _, df in parts)]
-    variance = sum(term for term, _ in terms)
+    shares = [1 / len(runs) for runs in repeated]
+    if len(repeated) == 1:  # the seeds of the arm with one run are taken to vary as the other's
+        shares = [1 / len(arm) + 1 / len(base)]
+    between, own = zip(*(_variances(runs) for runs in repeated))
+    terms = [share * s2 for share, s2 in zip(shares, between)]
+    doubled = sum(share * w for share, w in zip(shares, own))
+    images = max(float(replicates.var(ddof=1)) - doubled, 0.0)
+    variance = images + sum(terms)
     if variance == 0:
         return _estimate(change[0], change[0], change[0], float(change[0] == 0), 0.0, math.inf)
-    df = variance**2 / sum(term**2 / max(n, 1) for term, n in terms)
+    freedom = [len(runs) - 1 for runs in repeated]
+    df = variance**2 / (
+        images**2 / max(n_images - 1, 1) + sum(term**2 / n for term, n in zip(terms, freedom))
+    )
     se = math.sqrt(variance)
     reach = student_quantile((1 + LEVEL) / 2, df) * se
     p = 2 * student_cdf(-abs(change[0]) / se, df)
@@ -98,12 +106,12 @@ def _estimate(estimate: float, low: float, high: float, p: float, se: float, df:
     return Estimate(*values)
 
 
-def _seed_variance(runs: np.ndarray) -> tuple[float, float, int]:
-    """Return ``s^2 / K``, the part ``w / K`` of it that the bootstrap has too, and ``K - 1``."""
-    k = len(runs)
+def _variances(runs: np.ndarray) -> tuple[float, float]:
+    """Return ``s^2`` between the runs, and ``w``, the part of it that is due to these images."""
     own = runs[:, 1:] - runs[:, 1:].mean(axis=0)
     own = own[:, np.isfinite(own).all(axis=0)]
-    return runs[:, 0].var(ddof=1) / k, own.var(axis=1, ddof=1).sum() / (k - 1) / k, k - 1
+    w = own.var(axis=1, ddof=1).sum() / (len(runs) - 1)
+    return float(runs[:, 0].var(ddof=1)), float(w)
 
 
 def _percentile(estimate: float, replicates: np.ndarray) -> tuple[float, float, float]:
