@@ -214,7 +214,7 @@ class Bundler:
         )
 
 
-def precision_bundle(
+def precision_curves(
     annotations: Annotations,
     matches: Matches,
     scope: int,

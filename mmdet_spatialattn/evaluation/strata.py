@@ -92,7 +92,7 @@ class Strata:
         """
         values = measure(annotations, self.measure)
         known = values[~np.isnan(values)]
-        if not len(known):
+        if not len(known) and not (annotations.iscrowd.all() and self.cuts):
             raise UserError(
                 f"no object of {annotations.source} has the measure '{self.measure}': "
                 + OBJECT_MEASURES.get(self.measure, 'there are no objects')
@@ -139,6 +139,17 @@ class Stratification:
     names: tuple[str, ...]
     measure: str = ''
     cuts: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.names or len({*self.names, 'overall'}) <= len(self.names):
+            raise UserError(
+                f"strata need names, all different and not 'overall'; got {list(self.names)}"
+            )
+        if len(self.labels) and not -1 <= self.labels.min() <= self.labels.max() < len(self.names):
+            raise UserError(
+                f'labels of strata are -1 for none or 0 to {len(self.names) - 1}, one of the '
+                f'{len(self.names)} names; got {self.labels.min()} to {self.labels.max()}'
+            )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Plotly figures of the pages, in one look."""
 
+import html
 from typing import Any, Optional
 
 import numpy as np
@@ -7,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from ..evaluation.clutter import ClutterTable
+from ..evaluation.comparison import Comparison, estimate_of
 from ..evaluation.measures import MEANINGS
 from ..evaluation.strata import SIZES
 
@@ -15,6 +17,9 @@ INK, GRID, BAR = '#1f2933', '#d9dee3', '#4477aa'
 STRATUM_COLORS = ('#4477aa', '#ddaa33', '#bb5566')
 """Least to most cluttered; told apart by colour-blind readers and in grey."""
 
+
+ARM_COLORS = ('#4477aa', '#ee6677', '#228833', '#ccbb44', '#66ccee', '#aa3377', '#bbbbbb')
+"""Of arms, told apart by colour-blind readers."""
 
 SIZE_COLORS = ('#1f3b57', '#5b84ac', '#b9cfe4')
 """Small to large."""
@@ -96,4 +101,35 @@ def strata_by_size(rows: list[dict[str, Any]]) -> go.Figure:
         legend={'orientation': 'h', 'y': 1.2, 'traceorder': 'normal'},
         xaxis={'ticksuffix': ' %', 'range': [0, 100]},
         yaxis={'autorange': 'reversed', 'automargin': True},
+    )
+
+
+def effects(comparison: Comparison) -> go.Figure:
+    """Return every arm's effects on AP in points, with their intervals: a row per stratum."""
+    figure = go.Figure()
+    arms = list(comparison.effects)
+    for i, arm in enumerate(arms):
+        places = {**comparison.effects[arm], 'clutter gain': comparison.clutter_gain[arm]['plain']}
+        found = {name: one for name, of in places.items() if (one := estimate_of(of))}
+        figure.add_trace(
+            go.Scatter(
+                name=arm,
+                x=[100 * effect.estimate for effect in found.values()],
+                y=list(found),
+                mode='markers',
+                marker={'color': ARM_COLORS[i % len(ARM_COLORS)], 'size': 9},
+                error_x={
+                    'array': [100 * (e.high - e.estimate) for e in found.values()],
+                    'arrayminus': [100 * (e.estimate - e.low) for e in found.values()],
+                },
+                hovertemplate='%{y}: %{x:+.2f}<extra>' + html.escape(arm) + '</extra>',
+            )
+        )
+    figure.add_vline(x=0, line={'color': INK, 'width': 1})
+    styled(figure, height=140 + 60 * (2 + len(comparison.strata)))
+    return figure.update_layout(
+        showlegend=len(arms) > 1,
+        scattermode='group',
+        xaxis={'title': f'AP in points above {html.escape(comparison.settings["baseline"])}'},
+        yaxis={'autorange': 'reversed'},
     )

@@ -1,0 +1,74 @@
+"""Compare detectors overall, in clutter, and whether they gain more there; with intervals.
+
+    spatialattn compare val.json --arm baseline a0.json a1.json --arm cbam b0.json b1.json
+
+Every file holds the detections of one run, in COCO's result format; the runs of an arm differ in
+the training seed. The first arm is the baseline. Objects are sorted into strata by how much of
+their box the others cover (--strata cover:0.1,0.3); MEASURE:qN makes N strata of equal numbers.
+The clutter gain, the effect in the most cluttered stratum minus that in the least, answers whether
+an arm helps in clutter: more parameters lift everything.
+"""
+
+from typing import Optional
+
+from ._command import Parser, command, maybe_write_json, progress
+
+
+@command
+def main(argv: Optional[list[str]] = None) -> int:
+    parser = Parser('compare', __doc__)
+    parser.add_argument('annotations', metavar='ANN.json', help='COCO annotations')
+    parser.add_argument(
+        '--arm',
+        nargs='+',
+        action='append',
+        required=True,
+        metavar=('NAME', 'FILE'),
+        help='an arm and the detections of its runs; give it once per arm',
+    )
+    parser.add_argument('--baseline', metavar='NAME', help='what to compare with (the first arm)')
+    parser.add_argument(
+        '--strata',
+        default='cover',
+        metavar='RULE',
+        help='MEASURE:CUT,... or MEASURE:qN (cover, which is cover:0.1,0.3)',
+    )
+    parser.add_argument('--iou-type', choices=('bbox', 'segm'), default='bbox')
+    parser.add_argument(
+        '--n-boot', type=int, default=1000, metavar='N', help='bootstrap replicates (1000)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='of the replicates (0)')
+    parser.add_argument(
+        '--engine', default='auto', help='who matches: compiled, or pycocotools, the slow reference'
+    )
+    parser.add_json()
+    args = parser.parse_args(argv)
+
+    from ..errors import UserError
+
+    arms: dict[str, list] = {}
+    for name, *files in args.arm:
+        if name in arms:
+            raise UserError(f"arm '{name}' is given twice; name all its files after one --arm")
+        if name.endswith('.json') or not files:
+            raise UserError(
+                f'--arm {" ".join([name, *files])}: expected a name and then the files of its runs'
+            )
+        arms[name] = files
+
+    from ..evaluation.comparison import compare
+
+    comparison = compare(
+        args.annotations,
+        arms,
+        args.baseline,
+        args.strata,
+        args.n_boot,
+        args.seed,
+        args.engine,
+        args.iou_type,
+        progress=progress('comparing'),
+    )
+    print(comparison)
+    maybe_write_json(args.json, comparison.to_json())
+    return 0

@@ -1,0 +1,125 @@
+"""Intervals and p values: against SciPy, by hand, and on numbers drawn with a known truth."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from mmdet_spatialattn.evaluation.inference import (
+    Estimate,
+    detectable,
+    difference,
+    holm,
+    student_cdf,
+    student_quantile,
+)
+
+
+def means(values, counts):
+    """A metric that is a mean over images: as measured and in replicates, ``(1 + B,)``."""
+    return np.concatenate([[values.mean()], values @ counts / len(values)])
+
+
+def counts_of(rng, n_images, n_boot):
+    return rng.multinomial(n_images, np.full(n_images, 1 / n_images), n_boot).T
+
+
+@pytest.mark.parametrize('df', [0.7, 1, 2, 3.5, 12, 250, 4999])
+def test_students_distribution_is_that_of_scipy(df):
+    for t in np.linspace(-9, 9, 37):
+        assert student_cdf(t, df) == pytest.approx(scipy.stats.t.cdf(t, df), abs=1e-9)
+    for p in (0.001, 0.2, 0.5, 0.8, 0.975, 0.9999):
+        expected = scipy.stats.t.ppf(p, df)
+        assert student_quantile(p, df) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_without_degrees_of_freedom_it_is_the_normal_distribution():
+    assert student_quantile(0.975, math.inf) == pytest.approx(1.959963985)
+    assert student_cdf(1.959963985, math.inf) == pytest.approx(0.975)
+
+
+def test_one_run_gives_the_bootstrap_interval_of_a_mean():
+    """For a mean the interval is known: that of Student's t, nearly."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.3, 1, 400)
+    counts = counts_of(rng, 400, 4000)
+    found = difference(means(values, counts)[None], np.zeros((1, 4001)), 400)
+    low, high = scipy.stats.t.interval(0.95, 399, values.mean(), scipy.stats.sem(values))
+    assert found.estimate == values.mean()
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.005)
+    assert found.p == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue, rel=0.5)
+    assert found.df == math.inf
+
+
+def test_the_interval_and_the_p_value_agree():
+    rng = np.random.default_rng(1)
+    for k in (1, 3):
+        for shift in np.linspace(-0.35, 0.35, 60):
+            counts = counts_of(rng, 100, 500)
+            arm = np.stack([means(rng.normal(shift, 1, 100), counts) for _ in range(k)])
+            base = np.stack([means(rng.normal(0, 1, 100), counts) for _ in range(k)])
+            found = difference(arm, base, 100)
+            if abs(found.p - 0.05) > 0.01:
+                assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+
+
+def test_the_median_bias_is_taken_off():
+    """Replicates that lie too high by half a standard error: the interval is centred again."""
+    replicates = np.random.default_rng(2).normal(0.5, 1, 20_000)
+    found = difference(np.append(0.0, replicates)[None], np.zeros((1, 20_001)), 1000)
+    # Bias correction moves the ends down twice the bias.
+    assert (found.low, found.high) == pytest.approx((-0.5 - 1.96, -0.5 + 1.96), abs=0.06)
+
+
+def test_several_runs_add_the_variance_between_them_once():
+    """Welch's test on the runs, plus the images' common part, with the runs' own part taken off."""
+    rng = np.random.default_rng(3)
+    n, k, n_boot = 300, 4, 3000
+    counts = counts_of(rng, n, n_boot)
+    common = rng.normal(0, 1, n)  # what the arms differ by on an image, in every run
+    arm = np.stack([means(common + rng.normal(0, 2, n) + rng.normal(), counts) for _ in range(k)])
+    base = np.stack([means(rng.normal(0, 2, n), counts) for _ in range(k)])
+    found = difference(arm, base, n)
+    between = arm[:, 0].var(ddof=1) / k + base[:, 0].var(ddof=1) / k
+    assert found.se**2 == pytest.approx(common.var() / n + between, rel=0.1)
+    assert 3 <= found.df <= 299
+    reach = (found.high - found.low) / 2
+    assert reach == pytest.approx(scipy.stats.t.ppf(0.975, found.df) * found.se)
+
+
+def test_without_noise_of_images_it_is_welchs_test():
+    a, b = np.array([0.30, 0.33, 0.31, 0.36]), np.array([0.29, 0.28, 0.27])
+    runs = [np.repeat(values[:, None], 101, axis=1) for values in (a, b)]
+    found = difference(*runs, 1000)
+    expected = scipy.stats.ttest_ind(a, b, equal_var=False)
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert found.df == pytest.approx(expected.df)
+
+
+def test_an_arm_with_one_run_borrows_the_noise_of_the_other():
+    base = np.array([0.28, 0.30, 0.32])
+    runs = np.repeat(base[:, None], 101, axis=1)
+    found = difference(np.full((1, 101), 0.4), runs, 1000)
+    assert found.se == pytest.approx(math.sqrt(base.var(ddof=1) * (1 + 1 / 3)))
+    assert found.df == pytest.approx(2)
+
+
+def test_a_metric_that_is_mostly_undefined_gives_none():
+    values = np.full((1, 101), np.nan)
+    values[0, :50] = 0.5
+    assert difference(values, np.zeros((1, 101)), 10) is None
+
+
+def test_holms_adjustment_by_hand():
+    estimates = [Estimate(1, 0, 2, p, p, 0, 1, math.inf) for p in (0.01, 0.04, 0.03, 0.005)]
+    adjusted = holm(estimates)
+    assert [e.p_holm for e in adjusted] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert adjusted[0].detectable == pytest.approx(detectable(1, math.inf, 4))
+
+
+def test_the_smallest_detectable_effect_is_detected_four_times_in_five():
+    rng = np.random.default_rng(4)
+    effect = detectable(1.0, math.inf, 1)
+    seen = np.abs(rng.normal(effect, 1, 100_000)) > 1.959964
+    assert seen.mean() == pytest.approx(0.8, abs=0.005)
