@@ -46,9 +46,9 @@ def test_the_default_is_cover_cut_low():
     assert sorted_.labels.tolist() == [0, 1, 1, 2, 2]
 
 
-def test_a_crowd_region_is_in_no_stratum_and_a_flat_box_neither():
-    truth = truth_of([0, 0, 10, 10], [0, 0, 90, 90], [5, 5, 0, 4], crowd=[1])
-    assert stratify('cover', truth).labels.tolist() == [2, -1, -1]
+def test_a_crowd_region_covers_and_is_in_no_stratum():
+    truth = truth_of([0, 0, 10, 10], [0, 0, 90, 90], crowd=[1])
+    assert stratify('cover', truth).labels.tolist() == [2, -1]
 
 
 def test_cut_points_name_the_strata():
