@@ -49,7 +49,7 @@ def test_both_directions_share_the_weights():
 
 
 def test_groups_that_do_not_divide_are_named_with_the_remedy():
-    with pytest.raises(UserError, match=r'ELA: norm_cfg .* 24 channels.*num_groups, a divisor'):
+    with pytest.raises(UserError, match=r'ELA: norm_cfg .* divisible by num_groups \(16\)'):
         ELA(24)
 
 
