@@ -2,6 +2,7 @@
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
 from mmengine.registry import Registry
@@ -34,4 +35,11 @@ TRANSFORMS = Registry(
     parent=MMENGINE_TRANSFORMS,
     scope=SCOPE,
     locations=['mmdet_spatialattn.datasets.injection'],
+)
+
+METRICS = Registry(
+    'metric',
+    parent=MMENGINE_METRICS,
+    scope=SCOPE,
+    locations=['mmdet_spatialattn.evaluation.metric'],
 )
