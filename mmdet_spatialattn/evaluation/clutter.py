@@ -12,7 +12,7 @@ from ..io import PathLike, read_json, write_json
 from ..tables import short, text_table
 from .coco import Annotations, AnnotationSource, load_annotations
 from .images import Progress, boxes_by_image, find_images, in_parallel, read_image, silent
-from .measures import MEANINGS, image_measures, object_measures
+from .measures import MEANINGS, image_measures, object_measures, visible_boxes
 from .strata import SIZES, Scope, members, stratify
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ VERSION = 1
 
 ENOUGH = 30
 """Objects that a stratum needs before anything is concluded from it."""
-
-VISIBLE_KEYS = ('vis_bbox', 'vbox', 'bboxVis')
-"""Where annotations carry a visible box: CityPersons in COCO's format, CrowdHuman, CityPersons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,30 +263,6 @@ def clutter_measures(
     if images_dir is not None:
         images.update(_pixel_measures(of, Path(images_dir), progress))
     return ClutterTable(of, objects, images)
-
-
-def visible_boxes(annotations: Annotations) -> np.ndarray:
-    """Return the visible boxes that annotations carry, ``(n, 4)``; NaN where there is none.
-
-    Raises:
-        UserError: Something else than a box stands there.
-    """
-    boxes = np.full((len(annotations), 4), np.nan)
-    for i, record in enumerate(annotations.records):
-        for key in VISIBLE_KEYS:
-            if record.get(key) is None:
-                continue
-            try:
-                boxes[i] = np.array(record[key], dtype=float)
-            except (TypeError, ValueError):
-                boxes[i] = np.nan
-            if not np.isfinite(boxes[i]).all() or (boxes[i, 2:] < 0).any():
-                raise UserError(
-                    f'{annotations.source}: annotations[{i}]: {key} is {record[key]!r:.60}; '
-                    'expected [x, y, width, height], finite numbers with width and height >= 0'
-                )
-            break
-    return boxes
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> Optional[float]:

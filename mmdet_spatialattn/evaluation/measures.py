@@ -5,6 +5,9 @@ from typing import Optional
 
 import numpy as np
 
+from ..errors import UserError
+from .coco import Annotations
+
 OBJECT_MEASURES = {
     'max_iou': 'largest IoU with another object of the image',
     'max_iou_same': 'largest IoU with another object of the same class',
@@ -35,6 +38,9 @@ MEANINGS = {**OBJECT_MEASURES, **IMAGE_MEASURES, **PIXEL_MEASURES}
 
 NEIGHBOUR_REACH = 2.0
 """``k`` of ``neighbours``: another centre counts within ``k * sqrt(area)``."""
+
+VISIBLE_KEYS = ('vis_bbox', 'vbox', 'bboxVis')
+"""Where annotations carry a visible box: CityPersons in COCO's format, CrowdHuman, CityPersons."""
 
 _CHUNK = 1 << 20  # elements per temporary array: bounds memory, large enough for NumPy's overhead
 
@@ -230,6 +236,30 @@ def _area(corners: np.ndarray) -> np.ndarray:
 def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: float = 0) -> np.ndarray:
     """Return ``part / whole``, and ``otherwise`` where the whole is zero or unknown."""
     return np.divide(part, whole, out=np.full(len(part), float(otherwise)), where=whole > 0)
+
+
+def visible_boxes(annotations: Annotations) -> np.ndarray:
+    """Return the visible boxes that annotations carry, ``(n, 4)``; NaN where there is none.
+
+    Raises:
+        UserError: Something else than a box stands there.
+    """
+    boxes = np.full((len(annotations), 4), np.nan)
+    for i, record in enumerate(annotations.records):
+        for key in VISIBLE_KEYS:
+            if record.get(key) is None:
+                continue
+            try:
+                boxes[i] = np.array(record[key], dtype=float)
+            except (TypeError, ValueError):
+                boxes[i] = np.nan
+            if not np.isfinite(boxes[i]).all() or (boxes[i, 2:] < 0).any():
+                raise UserError(
+                    f'{annotations.source}: annotations[{i}]: {key} is {record[key]!r:.60}; '
+                    'expected [x, y, width, height], finite numbers with width and height >= 0'
+                )
+            break
+    return boxes
 
 
 def measures_table() -> str:

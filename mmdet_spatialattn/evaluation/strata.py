@@ -8,7 +8,13 @@ import numpy as np
 from ..errors import UserError, did_you_mean
 from ._jit import jit
 from .coco import Annotations, Detections
-from .measures import IMAGE_MEASURES, OBJECT_MEASURES, image_measures, object_measures
+from .measures import (
+    IMAGE_MEASURES,
+    OBJECT_MEASURES,
+    image_measures,
+    object_measures,
+    visible_boxes,
+)
 
 DEFAULT_CUTS = {'cover': (0.1, 0.3), 'max_iou': (0.1, 0.3), 'max_iou_same': (0.1, 0.3)}
 """Cut points where none are given. Real sets hold few pairs above IoU 0.5, hence the low ones."""
@@ -185,18 +191,11 @@ def members(which: list[Scope], area: np.ndarray, stratum: np.ndarray) -> np.nda
 
 def measure(annotations: Annotations, name: str) -> np.ndarray:
     """Return a clutter measure of every object, ``(n,)``; NaN where an object has none."""
-    of_objects = name in OBJECT_MEASURES
-    with np.errstate(invalid='ignore', divide='ignore'):  # boxes of size zero
-        values = (object_measures if of_objects else image_measures)(
-            annotations.boxes,
-            annotations.image,
-            annotations.category,
-            annotations.iscrowd,
-            annotations.image_sizes,
-        )[name]
-    if not of_objects:
-        values = np.where(annotations.iscrowd, np.nan, values[annotations.image])
-    return values
+    of = annotations
+    arrays = (of.boxes, of.image, of.category, of.iscrowd, of.image_sizes)
+    if name in OBJECT_MEASURES:
+        return object_measures(*arrays, visible=visible_boxes(of))[name]
+    return np.where(of.iscrowd, np.nan, image_measures(*arrays)[name][of.image])
 
 
 def charge(annotations: Annotations, detections: Detections, labels: np.ndarray) -> np.ndarray:

@@ -9,9 +9,14 @@ from scipy.stats import spearmanr
 
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import ClutterTable, clutter_measures, load_annotations
-from mmdet_spatialattn.evaluation.clutter import spearman, visible_boxes
+from mmdet_spatialattn.evaluation.clutter import spearman
 from mmdet_spatialattn.evaluation.images import read_image
-from mmdet_spatialattn.evaluation.measures import IMAGE_MEASURES, OBJECT_MEASURES, PIXEL_MEASURES
+from mmdet_spatialattn.evaluation.measures import (
+    IMAGE_MEASURES,
+    OBJECT_MEASURES,
+    PIXEL_MEASURES,
+    visible_boxes,
+)
 from tests.evaluation.samples import small_set, write_images
 
 
@@ -142,6 +147,14 @@ def test_visible_boxes_are_found_under_the_names_in_use():
     data['annotations'][0]['vbox'] = [0, 0, 10, 5]
     data['annotations'][1]['bboxVis'] = [5, 0, 2.5, 10]
     np.testing.assert_allclose(clutter_measures(data).objects['occlusion'], [0.5, 0.75, np.nan])
+
+
+def test_objects_can_be_sorted_by_their_occlusion():
+    data = small_set()
+    for row, height in zip(data['annotations'], (10, 4)):
+        row['vis_bbox'] = [*row['bbox'][:3], height]
+    rows = clutter_measures(data).strata('occlusion:0.35')
+    assert [row['objects'] for row in rows] == [1, 1]
 
 
 @pytest.mark.parametrize('value', ['x', [1, 2, 3], [0, 0, -1, 2], [0, 0, None, 2], {}])
