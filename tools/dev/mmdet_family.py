@@ -8,6 +8,7 @@ and predicts, all on the CPU. Score thresholds are 0, or nothing would come afte
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.structures import InstanceData
 
@@ -65,9 +67,11 @@ def _stages(family: str, operators: set[str]) -> Iterator[str]:
     from mmdet.registry import MODELS
     from mmdet.utils import register_all_modules
 
+    logging.disable(logging.INFO)  # every initialised parameter
     torch.manual_seed(0)
     os.chdir(config_folder().parent)  # configs of teachers are named relative to it
     register_all_modules()
+    MessageHub.get_current_instance().update_info('iter', 0)  # the Runner counts steps there
     _note_calls(operators)
     config = Config.fromfile(config_folder() / families()[family])
     config.model.setdefault('data_preprocessor', config.get('data_preprocessor'))
@@ -148,22 +152,22 @@ def _data(model: ConfigDict, size: int, training: bool) -> dict[str, Any]:
             num_classes=_num_classes(model),
             with_mask=True,
         )
-    batch = _images(model, size)
+    batch = _images(model, size, 2 if training else 1)
     if preprocessor == 'MultiBranchDataPreprocessor' and training:
         branches = ('sup', 'unsup_teacher', 'unsup_student')
-        copies = {branch: _images(model, size) for branch in branches}
+        copies = {branch: _images(model, size, 2) for branch in branches}
         return {key: {name: copy[key] for name, copy in copies.items()} for key in batch}
     return batch
 
 
-def _images(model: ConfigDict, size: int) -> dict[str, Any]:
+def _images(model: ConfigDict, size: int, count: int) -> dict[str, Any]:
     import numpy as np
     from mmdet.testing import demo_mm_inputs, demo_mm_proposals
 
     np.random.seed(0)
     shape = (3, size, size)
-    batch = demo_mm_inputs(2, shape, num_items=[4, 5], with_mask=True, with_semantic=True)
-    for sample, proposals in zip(batch['data_samples'], demo_mm_proposals([shape] * 2, 50)):
+    batch = demo_mm_inputs(count, shape, [4] * count, with_mask=True, with_semantic=True)
+    for sample, proposals in zip(batch['data_samples'], demo_mm_proposals([shape] * count, 50)):
         sample.gt_instances.labels %= _num_classes(model)
         sample.proposals = InstanceData(bboxes=proposals.bboxes, scores=proposals.scores)
         sample.set_metainfo(dict(homography_matrix=np.eye(3, dtype=np.float32)))

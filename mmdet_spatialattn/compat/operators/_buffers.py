@@ -1,4 +1,7 @@
-"""Filling the buffers that mmcv hands over, and number types that torchvision lacks."""
+"""Filling the buffers that mmcv hands over, and the number types to compute in."""
+
+import functools
+from typing import Callable
 
 import torch
 from torch import Tensor
@@ -23,3 +26,14 @@ def widen(tensor: Tensor) -> Tensor:
     if tensor.dtype == torch.bfloat16 or (tensor.dtype == torch.float16 and tensor.is_cpu):
         return tensor.float()
     return tensor
+
+
+def without_autocast(operator: Callable[..., None]) -> Callable[..., None]:
+    """Let an operator compute in the type of its tensors, as a compiled one does."""
+
+    @functools.wraps(operator)
+    def wrapped(*tensors, **settings) -> None:
+        with torch.autocast(tensors[0].device.type, enabled=False):
+            operator(*tensors, **settings)
+
+    return wrapped

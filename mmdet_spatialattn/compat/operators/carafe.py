@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ._buffers import without_autocast
+
 
 def carafe_forward(
     features: Tensor,
@@ -48,6 +50,7 @@ def carafe_backward(
     )
 
 
+@without_autocast
 def carafe_naive_forward(
     features: Tensor,
     masks: Tensor,
@@ -63,6 +66,7 @@ def carafe_naive_forward(
     output.copy_(pixels.reshape(output.shape))
 
 
+@without_autocast
 def carafe_naive_backward(
     top_grad: Tensor,
     features: Tensor,
@@ -77,7 +81,7 @@ def carafe_naive_backward(
     size = features.shape[2:]
     windows = _windows(features, kernel_size, group_size)
     weights = _split(masks, group_size, size, scale_factor).to(windows.dtype)
-    pixels = _split(top_grad, group_size, size, scale_factor)
+    pixels = _split(top_grad, group_size, size, scale_factor).to(windows.dtype)
     by_mask = torch.einsum('ngckhw,ngchywx->ngkhywx', windows, pixels)
     by_window = torch.einsum('ngkhywx,ngchywx->ngckhw', weights, pixels)
     folded = by_window.reshape(len(features), -1, size[0] * size[1])

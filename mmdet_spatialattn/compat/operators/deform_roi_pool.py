@@ -5,13 +5,16 @@
 is shifted by ``gamma * offset`` times the size of its region.
 """
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 
-from ._buffers import widen
+from ._buffers import widen, without_autocast
 from ._sampling import Region, corners, regions
 
 
+@without_autocast
 def deform_roi_pool_forward(
     input: Tensor,
     rois: Tensor,
@@ -24,16 +27,15 @@ def deform_roi_pool_forward(
     gamma: float,
 ) -> None:
     """Fill ``output``."""
-    wide = widen(input)
+    maps = widen(input).flatten(2)
     size = (pooled_height, pooled_width)
     output.fill_(0)
-    for region in regions(rois.to(wide.dtype), size, spatial_scale, sampling_ratio, True):
-        shift = gamma * _offset_of(region, offset)
-        pixels, weights = _shifted_corners(region, shift, *input.shape[2:])
-        values = wide[region.image].flatten(1)[:, pixels]  # (C, 4, PH, PW, GH, GW)
-        output[region.row] = (values * weights).sum(1).mean((-1, -2))
+    for region in regions(rois.to(maps.dtype), size, spatial_scale, sampling_ratio, True):
+        pixels, shares = _shares(region, _offset_of(region, offset), gamma, input.shape[2:])
+        output[region.row] = (maps[region.image][:, pixels] @ shares).unflatten(1, size)
 
 
+@without_autocast
 def deform_roi_pool_backward(
     grad_output: Tensor,
     input: Tensor,
@@ -48,32 +50,44 @@ def deform_roi_pool_backward(
     gamma: float,
 ) -> None:
     """Add to ``grad_input``; fill ``grad_offset`` where there are offsets."""
-    wide = widen(input)
+    maps = widen(input).flatten(2)
     size = (pooled_height, pooled_width)
-    gradient = torch.zeros_like(wide).flatten(2)
-    for region in regions(rois.to(wide.dtype), size, spatial_scale, sampling_ratio, True):
+    gradient = torch.zeros_like(maps)
+    for region in regions(rois.to(maps.dtype), size, spatial_scale, sampling_ratio, True):
+        own = _offset_of(region, offset)
         with torch.enable_grad():
-            own = _offset_of(region, offset).requires_grad_()
-            pixels, weights = _shifted_corners(region, gamma * own, *input.shape[2:])
-        cell = grad_output[region.row].to(wide.dtype) / (weights.shape[-1] * weights.shape[-2])
-        cell = cell[:, None, :, :, None, None]  # (C, 1, PH, PW, 1, 1)
-        shares = weights.detach() * cell
-        gradient[region.image].index_add_(1, pixels.flatten(), shares.flatten(1))
-        if offset.numel():
-            values = wide[region.image].flatten(1)[:, pixels]
-            wanted = (values * cell).sum(0)
-            grad_offset[region.row] = torch.autograd.grad(weights, own, wanted)[0]
+            if own is not None:
+                own.requires_grad_()
+            pixels, shares = _shares(region, own, gamma, input.shape[2:])
+        cells = grad_output[region.row].to(maps.dtype).flatten(1)  # (C, PH PW)
+        gradient[region.image].index_add_(1, pixels, cells @ shares.detach().T)
+        if own is not None:
+            by_share = maps[region.image][:, pixels].T @ cells
+            grad_offset[region.row] = torch.autograd.grad(shares, own, by_share)[0]
     grad_input.add_(gradient.view(grad_input.shape))
 
 
-def _offset_of(region: Region, offset: Tensor) -> Tensor:
-    if not offset.numel():
-        return region.extent.new_zeros(2, 1, 1)
-    return offset[region.row].detach().to(region.extent.dtype)
+def _offset_of(region: Region, offset: Tensor) -> Optional[Tensor]:
+    """Return the offsets of a region, ``(2, PH, PW)``, detached."""
+    return offset[region.row].detach().to(region.extent.dtype) if offset.numel() else None
 
 
-def _shifted_corners(
-    region: Region, shift: Tensor, height: int, width: int
+def _shares(
+    region: Region, offset: Optional[Tensor], gamma: float, size: torch.Size
 ) -> tuple[Tensor, Tensor]:
-    x_shift, y_shift = (shift * region.extent[:, None, None])[..., None, None]
-    return corners(region.y + y_shift, region.x + x_shift, height, width)
+    """Return the pixels that a region uses, ``(P,)``, and their shares in its cells.
+
+    The shares, ``(P, PH * PW)``, are differentiable in the offsets.
+    """
+    y, x = region.y, region.x
+    if offset is not None:
+        x_shift, y_shift = gamma * offset * region.extent[:, None, None]
+        y, x = y + y_shift[..., None, None], x + x_shift[..., None, None]
+    places, weights = corners(y, x, *size)  # (4, PH, PW, GH, GW)
+    pixels, where = places.unique(return_inverse=True)
+    cells, samples = y.shape[0] * x.shape[1], y.shape[2] * x.shape[3]
+    cell = torch.arange(cells, device=y.device).view(weights.shape[1:3])[..., None, None]
+    shares = weights.new_zeros(len(pixels), cells).index_put(
+        (where, cell.expand_as(where)), weights / samples, accumulate=True
+    )
+    return pixels, shares
