@@ -9,14 +9,14 @@ kept at once in ``mmdet_families.json`` beside this script, so that a run can be
 """
 
 import argparse
-import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import re
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Optional
@@ -25,7 +25,6 @@ from mmdet_spatialattn.errors import did_you_mean
 from mmdet_spatialattn.io import read_json, write_json
 
 RESULTS = Path(__file__).with_suffix('.json')
-WORKER = Path(__file__).with_name('mmdet_family.py')
 PACKAGES = ('torch', 'torchvision', 'mmdet', 'mmengine', 'mmcv-lite', 'mmcv')
 # Optional packages of MMDetection's models, by the word in the error that asks for them.
 OPTIONAL = {
@@ -49,7 +48,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument('--timeout', type=float, default=900, help='seconds per family (900)')
     parser.add_argument('--results', type=Path, default=RESULTS, help='the file of results')
     args = parser.parse_args(argv)
-    from mmdet_family import families  # loads torch
+    os.environ['OMP_NUM_THREADS'] = '1'
+    from mmdet_family import families
 
     configs = families()
     for name in args.only or []:
@@ -58,16 +58,11 @@ def main(argv: Optional[list[str]] = None) -> int:
     results = read_json(args.results) if args.results.exists() else {'families': {}}
     results['versions'] = {'Python': platform.python_version(), **_versions()}
     todo = args.only or [name for name in configs if name not in results['families']]
-
-    def attempt(name: str) -> tuple[str, dict[str, Any]]:
-        return name, {'config': configs[name], **_run(name, args.timeout)}
-
-    with ThreadPoolExecutor(args.jobs) as pool:
-        for done, (name, outcome) in enumerate(pool.map(attempt, todo), start=1):
-            results['families'][name] = outcome
-            results['families'] = dict(sorted(results['families'].items()))
-            write_json(args.results, results)
-            print(f'{done}/{len(todo)} {name}: {_verdict(outcome)}', flush=True)
+    for done, (name, outcome) in enumerate(_outcomes(todo, args.jobs, args.timeout), start=1):
+        results['families'][name] = {'config': configs[name], **outcome}
+        results['families'] = dict(sorted(results['families'].items()))
+        write_json(args.results, results)
+        print(f'{done}/{len(todo)} {name}: {_verdict(outcome)}', flush=True)
     print(_summary(results['families']))
     return 0
 
@@ -90,22 +85,46 @@ def markdown() -> str:
     return '\n'.join(lines)
 
 
-def _run(family: str, timeout: float) -> dict[str, Any]:
-    """Try a family in a process of its own."""
-    started = time.monotonic()
-    command = [sys.executable, str(WORKER), family]
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, env=environment, check=False
-        )
-        outcome = json.loads(done.stdout.splitlines()[-1])[family]
-    except subprocess.TimeoutExpired:
-        outcome = dict(stage='end', error=f'still running after {timeout:.0f} s', operators=[])
-    except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ['no output'])[-1]
-        outcome = dict(stage='start', error=f'exit code {done.returncode}: {last}', operators=[])
-    return {**outcome, 'seconds': round(time.monotonic() - started)}
+def _outcomes(names: list[str], jobs: int, timeout: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Try each family in a process of its own, and yield the outcomes as they come."""
+    import mmdet.models  # noqa: F401  (once, before the processes fork)
+
+    context = multiprocessing.get_context('fork')
+    waiting, running = list(names), {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_try, args=(waiting[0], sender))
+            process.start()
+            sender.close()
+            running[receiver] = (waiting.pop(0), process, time.monotonic())
+        ready = multiprocessing.connection.wait(list(running), timeout=1)
+        for receiver, (name, process, started) in list(running.items()):
+            seconds = time.monotonic() - started
+            if receiver in ready:
+                try:
+                    outcome = receiver.recv()
+                except EOFError:
+                    process.join()
+                    outcome = _failure(f'the process ended with code {process.exitcode}')
+            elif seconds > timeout:
+                process.kill()
+                outcome = _failure(f'it still runs after {timeout:.0f} s')
+            else:
+                continue
+            process.join()
+            del running[receiver]
+            yield name, {**outcome, 'seconds': round(seconds)}
+
+
+def _try(family: str, sender: multiprocessing.connection.Connection) -> None:
+    from mmdet_family import try_family
+
+    sender.send(try_family(family))
+
+
+def _failure(error: str) -> dict[str, Any]:
+    return dict(stage='end', error=error, operators=[])
 
 
 def _versions() -> dict[str, str]:

@@ -134,6 +134,8 @@ def _start_from_scratch(node: Any) -> None:
         node['pretrained'] = None
     if 'teacher_ckpt' in node:
         node['teacher_ckpt'] = None
+    if node.get('type') == 'ScoreHLRSampler':
+        node['score_thr'] = 0.0  # 0.05 when a config is silent
     for name in THRESHOLDS:
         if isinstance(node.get(name), float):
             node[name] = 0.0
