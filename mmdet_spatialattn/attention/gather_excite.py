@@ -86,11 +86,12 @@ class GatherExcite(SpatialAttention):
 
     def attend(self, x: Tensor) -> Tensor:
         gathered = self._gather(x)  # (N, C, H / e, W / e)
-        gate = (gathered if self.mlp is None else self.mlp(gathered)).sigmoid()
-        self.publish(channel=gate)
+        if self.mlp is not None:
+            gathered = self.mlp(gathered)
         if self.extent:
-            gate = F.interpolate(gate, size=x.shape[2:])
-            self.publish(spatial=gate)
+            gathered = F.interpolate(gathered, size=x.shape[2:])
+        gate = gathered.sigmoid()
+        self.publish(**dict.fromkeys(self.maps, gate))
         return x * gate
 
     def _gather(self, x: Tensor) -> Tensor:

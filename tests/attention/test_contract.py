@@ -258,6 +258,8 @@ def test_it_is_documented_in_the_common_form(name):
     positions = [record.cls.__doc__.find(f'    {part}') for part in ('Shape:', 'Args:', 'Example:')]
     assert positions == sorted(positions) and positions[0] > 0
     assert record.family in FAMILIES and record.cost in COSTS
+    doc = record.cls.__doc__
+    assert 'norm_cfg' not in record.arguments() or 'norm_eval' in doc or 'norm_cfg: See' in doc
 
 
 def test_names_of_children_in_a_host_are_distinct():
