@@ -33,7 +33,13 @@ def check_data(config: 'Config', *dataloaders: str) -> None:
     """
     for dataloader in dataloaders:
         if config.get(dataloader):
-            for place, dataset in _datasets(config[dataloader].get('dataset'), dataloader):
+            options = config[dataloader]
+            if options.get('persistent_workers') and not options.get('num_workers'):
+                raise UserError(
+                    f'{dataloader}: persistent_workers goes with num_workers > 0; add '
+                    f'--cfg-options {dataloader}.persistent_workers=False'
+                )
+            for place, dataset in _datasets(options.get('dataset'), dataloader):
                 _check_dataset(config, place, dataset, with_truth='test' not in dataloader)
     evaluators = {name.replace('_dataloader', '_evaluator') for name in dataloaders}
     for evaluator in sorted(evaluators & set(config)):
@@ -54,18 +60,18 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
     """
     from mmdet.registry import MODELS
     from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
+    from mmengine.registry import DefaultScope
 
-    init_default_scope(config.get('default_scope', 'mmdet'))
-    log = MMLogger.get_current_instance()
-    level = log.level
-    log.setLevel('ERROR')  # what a build says is said when the Runner builds
     for path, part in _parts(config.model, 'model'):
         _check_attention(path, part)
         if isinstance(part.get('plugins'), list):
             _check_plugins(path, part)
+    log = MMLogger.get_current_instance()
+    level = log.level
+    log.setLevel('ERROR')  # what a build says is said when the Runner builds
     try:
-        return MODELS.build(config.model)
+        with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmdet')):
+            return MODELS.build(config.model)
     except UserError as error:
         raise UserError(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
     except KeyError as error:
