@@ -1,0 +1,93 @@
+"""What the README shows, runs: its commands in order, its config, its Python."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf'```{language}\n(.*?)```', TEXT, re.DOTALL)
+
+
+COMMANDS = [
+    command
+    for block in blocks('bash')
+    for line in block.splitlines()
+    if (command := line.split('   #')[0].split(' # ')[0].strip())
+]
+SMALLER = {
+    'scenes': ['--images', '10', '--levels', '0,4'],
+    'train': ['--cfg-options', 'train_cfg.max_epochs=1', 'train_dataloader.num_workers=0'],
+}
+"""What is added to a command here, so that it takes seconds and not minutes."""
+
+
+@pytest.fixture(scope='module')
+def playground(tmp_path_factory):
+    """A working copy for the commands, with the repository's configs and tools."""
+    folder = tmp_path_factory.mktemp('readme')
+    for name in ('configs', 'tools'):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_the_order_of_the_readme(playground):
+    commands = [shlex.split(c) for c in COMMANDS if c.startswith('spatialattn ')]
+    assert len(commands) >= 6
+    for _, name, *arguments in commands:
+        line = [name, *arguments, *SMALLER.get(name, [])]
+        done = subprocess.run(
+            [sys.executable, '-m', 'mmdet_spatialattn.cli', *line],
+            cwd=playground, env={**os.environ, 'PYTHONPATH': str(ROOT)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f'{line}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}'
+    assert (playground / 'scenes.png').is_file() and (playground / 'clutter.html').is_file()
+
+
+@pytest.mark.parametrize('command', [c for c in COMMANDS if c.startswith('make ')])
+def test_the_targets_exist_and_set_up_first(command):
+    done = subprocess.run(
+        ['make', '--dry-run', '--always-make', *command.split()[1:]],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    steps = done.stdout.splitlines()
+    assert '-m venv .venv' in steps[0] and 'constraints.txt' in steps[1]
+
+
+def test_no_command_of_the_readme_is_left_untested():
+    tested = ('make ', 'spatialattn ', '. .venv')
+    rest = [c for c in COMMANDS if not c.startswith(tested)]
+    assert rest == []
+
+
+def test_the_config_on_the_first_screen_builds_a_detector(tmp_path):
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from mmdet_spatialattn.registry import MODELS
+
+    path = tmp_path / 'config.py'
+    path.write_text(blocks('python')[0])
+    config = Config.fromfile(path)
+    config.model.backbone.init_cfg = None  # the weights would be downloaded
+    init_default_scope('mmdet')
+    detector = MODELS.build(config.model)
+    names = [type(module).__name__ for module in detector.modules()]
+    assert type(detector).__name__ == 'FasterRCNN'
+    assert names.count('CBAM') == 4 + 6 + 3 and names.count('CoordAttention') == 3
+
+
+def test_the_python_of_the_readme_runs(capsys):
+    exec(compile(blocks('python')[1], 'README.md', 'exec'), {})
+    assert 'CBAM' in capsys.readouterr().out
