@@ -14,7 +14,18 @@ VERSION = re.search(
 LITE = ['mmdet>=3.3,<3.4', 'mmengine>=0.10.3,<0.11', 'mmcv-lite>=2.0.0rc4,<2.2']
 DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
 REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
-TEST = ['hypothesis', 'mypy', 'pytest', 'pytest-timeout', 'pytest-xdist', 'ruff', 'timm']
+TEST = [
+    'hypothesis',
+    'mypy',
+    'onnx',
+    'onnxruntime',
+    'onnxscript',
+    'pytest',
+    'pytest-timeout',
+    'pytest-xdist',
+    'ruff',
+    'timm',
+]
 
 setup(
     name='mmdet_spatialattn',
