@@ -24,6 +24,8 @@ TEST = [
     'pytest-timeout',
     'pytest-xdist',
     'ruff',
+    'scipy',
+    'tidecv',
     'timm',
 ]
 
