@@ -8,7 +8,6 @@ backbone, and prints their AP at every level of clutter; a picture shows what bo
 is downloaded. What is interrupted goes on when the same command is given again.
 """
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -90,7 +89,7 @@ def _plan(seed: int) -> 'Plan':
 
 
 def _train(plan: 'Plan', folder: Path, epochs: int) -> None:
-    from ..experiments.launch import launch, log_of
+    from ..experiments.launch import cores, launch, log_of
     from ._board import Board
 
     overrides = {
@@ -99,7 +98,7 @@ def _train(plan: 'Plan', folder: Path, epochs: int) -> None:
         'default_hooks.logger.interval': 10,
     }
     with Board() as board:
-        states = launch(plan.runs, folder, overrides, jobs=os.cpu_count() or 1, watch=board)
+        states = launch(plan.runs, folder, overrides, jobs=cores(), watch=board)
     for state in states:
         if state.phase == 'failed':
             raise UserError(f'{state.run.name} failed; its log: {log_of(state.run, folder)}')

@@ -81,7 +81,7 @@ def launch(
         UserError: A config cannot be built, or the folder holds a run with another config.
     """
     work = [_Work(run, folder / run.name, overrides) for run in runs]
-    threads = max((os.cpu_count() or 1) // min(jobs, max(len(work), 1)), 1)
+    threads = max(cores() // min(jobs, max(len(work), 1)), 1)
     try:
         while True:
             for item in work:
@@ -95,6 +95,13 @@ def launch(
     finally:
         for item in work:
             item.stop()
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def log_of(run: Run, folder: Path) -> Path:
