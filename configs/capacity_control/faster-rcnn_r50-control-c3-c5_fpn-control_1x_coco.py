@@ -1,0 +1,20 @@
+"""The control of CBAM in backbone and neck, from the identity.
+
+spatialattn train configs/capacity_control/faster-rcnn_r50-control-c3-c5_fpn-control_1x_coco.py
+
+Its result, once there is one, stands in configs/capacity_control/metafile.yml.
+"""
+
+_base_ = './faster-rcnn_r50-control-c3-c5_fpn_1x_coco.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[
+            dict(
+                cfg=dict(type='CapacityControl', like=dict(type='CBAM'), identity_init=True),
+                position='output',
+            )
+        ],
+    )
+)

@@ -1,0 +1,17 @@
+"""CBAM in the neck: on every output, from the identity.
+
+spatialattn train configs/cbam/atss_r50_fpn-cbam_1x_coco.py
+
+Its result, once there is one, stands in configs/cbam/metafile.yml.
+"""
+
+_base_ = ['mmdet::atss/atss_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']
+custom_imports = dict(imports=['mmdet_spatialattn'])
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='CBAM', identity_init=True), position='output')],
+    )
+)
+optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

@@ -1,0 +1,15 @@
+"""CBAM in backbone and neck, from the identity.
+
+spatialattn train configs/cbam/faster-rcnn_r50-cbam-c3-c5_fpn-cbam_1x_coco.py
+
+Its result, once there is one, stands in configs/cbam/metafile.yml.
+"""
+
+_base_ = './faster-rcnn_r50-cbam-c3-c5_fpn_1x_coco.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='CBAM', identity_init=True), position='output')],
+    )
+)

@@ -1,0 +1,16 @@
+"""CBAM in the neck: on every output.
+
+spatialattn train configs/cbam/yolox_s_pafpn-cbam_8xb8-300e_coco.py
+
+Its result, once there is one, stands in configs/cbam/metafile.yml.
+"""
+
+_base_ = 'mmdet::yolox/yolox_s_8xb8-300e_coco.py'
+custom_imports = dict(imports=['mmdet_spatialattn'])
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='YOLOXPAFPN',
+        attention=[dict(cfg=dict(type='CBAM'), position='output')],
+    )
+)

@@ -1,0 +1,15 @@
+"""Coordinate attention in backbone and neck, from the identity.
+
+spatialattn train configs/coord_attention/faster-rcnn_r50-coord-c3-c5_fpn-coord_1x_coco.py
+
+Its result, once there is one, stands in configs/coord_attention/metafile.yml.
+"""
+
+_base_ = './faster-rcnn_r50-coord-c3-c5_fpn_1x_coco.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='CoordAttention', identity_init=True), position='output')],
+    )
+)

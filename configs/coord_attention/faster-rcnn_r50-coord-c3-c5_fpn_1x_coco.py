@@ -1,0 +1,27 @@
+"""Coordinate attention in the backbone: on every residual branch of stages 2-4, from the identity.
+
+spatialattn train configs/coord_attention/faster-rcnn_r50-coord-c3-c5_fpn_1x_coco.py
+
+Its result, once there is one, stands in configs/coord_attention/metafile.yml.
+"""
+
+_base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']
+custom_imports = dict(imports=['mmdet_spatialattn'])
+model = dict(
+    backbone=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='ResNet',
+        attention=[
+            dict(
+                cfg=dict(
+                    type='CoordAttention',
+                    norm_cfg=dict(type='GN', num_groups=1),
+                    identity_init=True,
+                ),
+                stages=(False, True, True, True),
+                position='after_conv3',
+            )
+        ],
+    )
+)
+optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

@@ -1,0 +1,15 @@
+"""ECA in backbone and neck, from the identity.
+
+spatialattn train configs/eca/retinanet_r50-eca-c3-c5_fpn-eca_1x_coco.py
+
+Its result, once there is one, stands in configs/eca/metafile.yml.
+"""
+
+_base_ = './retinanet_r50-eca-c3-c5_fpn_1x_coco.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='ECA', identity_init=True), position='output')],
+    )
+)

@@ -1,0 +1,23 @@
+"""Global context in the backbone: on every residual branch of stages 2-4, from the identity.
+
+spatialattn train configs/global_context/faster-rcnn_r50-gc-c3-c5_fpn_1x_coco.py
+
+Its result, once there is one, stands in configs/global_context/metafile.yml.
+"""
+
+_base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']
+custom_imports = dict(imports=['mmdet_spatialattn'])
+model = dict(
+    backbone=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='ResNet',
+        attention=[
+            dict(
+                cfg=dict(type='GlobalContext', identity_init=True),
+                stages=(False, True, True, True),
+                position='after_conv3',
+            )
+        ],
+    )
+)
+optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

@@ -1,0 +1,15 @@
+"""SimAM in backbone and neck, from the identity.
+
+spatialattn train configs/simam/retinanet_r50-simam-c3-c5_fpn-simam_1x_coco.py
+
+Its result, once there is one, stands in configs/simam/metafile.yml.
+"""
+
+_base_ = './retinanet_r50-simam-c3-c5_fpn_1x_coco.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='SimAM', identity_init=True), position='output')],
+    )
+)

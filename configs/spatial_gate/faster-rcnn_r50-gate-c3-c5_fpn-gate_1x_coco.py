@@ -1,0 +1,15 @@
+"""The spatial gate in backbone and neck, from the identity.
+
+spatialattn train configs/spatial_gate/faster-rcnn_r50-gate-c3-c5_fpn-gate_1x_coco.py
+
+Its result, once there is one, stands in configs/spatial_gate/metafile.yml.
+"""
+
+_base_ = './faster-rcnn_r50-gate-c3-c5_fpn_1x_coco.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='SpatialGate', identity_init=True), position='output')],
+    )
+)
