@@ -1,0 +1,231 @@
+"""Do the intervals hold what they say? Simulated comparisons whose truth is known.
+
+    python tools/dev/calibration.py [--trials 1000] [--jobs 2] [--json tools/dev/calibration.json]
+
+Every trial draws a test set of its own and the runs of two arms, with seeds of their own, and calls
+`compare` on them. Scenes hold squares that crowd together; whether and how well an object is found
+depends on how much the others cover it, on how hard it is for every detector, on the luck of the
+run with just this object, and on the seed of the run. The truth is the same metric on a test set as
+large as can be, averaged over many seeds.
+
+*Coverage* is how often the 95 % interval holds the truth, where the arms differ; *A/A* how often
+two arms with the same truth are called different at the 5 % level. The table of the evaluation's
+README is made from the file that --json writes.
+"""
+
+import argparse
+import json
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from mmdet_spatialattn.evaluation import Annotations, Detections, compare
+from mmdet_spatialattn.evaluation.comparison import estimate_of
+from mmdet_spatialattn.evaluation.evaluator import evaluate
+from mmdet_spatialattn.evaluation.strata import measure
+from mmdet_spatialattn.io import write_json
+
+RESULTS = Path(__file__).with_suffix('.json')
+SIDE, N_CLASSES = 320, 2
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is simulated.
+
+    Attributes:
+        images: Of a test set.
+        runs: Of each arm.
+        seeds: Standard deviation of the quality between seeds, on the scale of ``better``.
+        better: By how much the second arm finds objects more often (in logits); half of it more in
+            clutter.
+    """
+
+    images: int
+    runs: int
+    seeds: float
+    better: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    annotations: Annotations
+    cover: np.ndarray
+    hardness: np.ndarray
+
+
+def draw_scene(rng: np.random.Generator, n_images: int) -> Scene:
+    """Draw a test set: images with 1 to 10 squares, half of them near another one."""
+    n = rng.integers(1, 11, n_images)
+    image = np.repeat(np.arange(n_images), n).astype(np.int32)
+    side = np.exp(rng.normal(3.5, 0.5, len(image)))[:, None].clip(12, 120)
+    centre = rng.uniform(60, SIDE - 60, (len(image), 2))
+    near = (np.diff(image, prepend=-1) == 0) & (rng.random(len(image)) < 0.5)
+    for i in np.flatnonzero(near):
+        centre[i] = centre[i - 1] + rng.normal(0, 0.5, 2) * side[i - 1]
+    boxes = np.concatenate([centre - side / 2, side, side], axis=1)
+    annotations = Annotations(
+        source='simulated',
+        image_ids=list(range(n_images)),
+        file_names=[''] * n_images,
+        image_sizes=np.full((n_images, 2), float(SIDE)),
+        category_ids=list(range(N_CLASSES)),
+        category_names=list(map(str, range(N_CLASSES))),
+        ids=np.arange(1, len(image) + 1),
+        image=image,
+        category=rng.integers(0, N_CLASSES, len(image)).astype(np.int32),
+        boxes=boxes,
+        area=side[:, 0] ** 2,
+        iscrowd=np.zeros(len(image), bool),
+        ignore=np.zeros(len(image), bool),
+        records=[{}] * len(image),
+    )
+    return Scene(annotations, measure(annotations, 'cover'), rng.normal(0, 1, len(image)))
+
+
+def draw_run(rng: np.random.Generator, scene: Scene, setting: Setting, better: float) -> Detections:
+    """Draw the detections of one run."""
+    of, n = scene.annotations, len(scene.annotations)
+    quality = better * (1 + 0.5 * (scene.cover > 0.3)) + rng.normal(0, setting.seeds)
+    sure = 1 + quality - 1.5 * scene.cover - scene.hardness + rng.normal(0, 0.8, n)
+    found = np.flatnonzero(sure + rng.logistic(0, 1, n) > 0)
+    noise = 0.12 * np.exp(-0.3 * sure[found, None] + rng.normal(0, 0.4, (len(found), 1)))
+    boxes = of.boxes[found].copy()
+    boxes[:, :2] += boxes[:, 2:] * noise * rng.normal(0, 1, (len(found), 2))
+    boxes[:, 2:] *= np.exp(noise * rng.normal(0, 1, (len(found), 2)))
+    confused = rng.random(len(found)) < 0.05
+    category = np.where(confused, 1 - of.category[found], of.category[found])
+    strays = rng.poisson(3, len(of.image_ids))
+    image = np.repeat(np.arange(len(strays)), strays)
+    side = np.exp(rng.normal(3.5, 0.5, (len(image), 1))) * [1, 1]
+    stray = np.concatenate([rng.uniform(0, SIDE - 40, (len(image), 2)), side], axis=1)
+    boxes = np.concatenate([boxes, stray])
+    scores = np.concatenate([sure[found], rng.normal(-1.2 - 0.3 * quality.mean(), 1.2, len(image))])
+    return Detections(
+        source='simulated',
+        image=np.concatenate([of.image[found], image]).astype(np.int32),
+        category=np.concatenate([category, rng.integers(0, N_CLASSES, len(image))]).astype(
+            np.int32
+        ),
+        boxes=boxes,
+        scores=scores,
+        area=boxes[:, 2] * boxes[:, 3],
+    )
+
+
+def trial(setting: Setting, seed: int) -> dict[str, tuple[float, float, float, float]]:
+    """Return estimate, both ends of the interval, and p, of the effect and of the clutter gain."""
+    rng = np.random.default_rng([7, seed])
+    scene = draw_scene(rng, setting.images)
+    arms = {
+        name: [draw_run(rng, scene, setting, better) for _ in range(setting.runs)]
+        for name, better in (('baseline', 0.0), ('arm', setting.better))
+    }
+    result = compare(scene.annotations, arms, n_boot=1000, seed=seed, threads=1)
+    found = {
+        'effect': result.effects['arm']['overall'],
+        'effect in clutter': result.effects['arm']['crowded'],
+        'clutter gain': result.clutter_gain['arm']['plain'],
+    }
+    rows = {}
+    for name, effects in found.items():
+        if effect := estimate_of(effects):
+            rows[name] = (effect.estimate, effect.low, effect.high, effect.p)
+    return rows
+
+
+def truth_of_run(setting: Setting, better: float, seed: int) -> list[float]:
+    """Return AP overall, in clutter, and the difference of the strata, of one seed."""
+    rng = np.random.default_rng([11, seed])
+    scene = draw_scene(rng, 4000)
+    result = evaluate(scene.annotations, draw_run(rng, scene, setting, better))
+    crowded, clean = (result.strata[name]['AP'] for name in ('crowded', 'clean'))
+    return [result.overall['AP'], crowded, crowded - clean]
+
+
+def truth(setting: Setting, n_seeds: int, run) -> dict[str, float]:
+    """Return the true effects: scenes are the same for both arms, so their noise cancels."""
+    if not setting.better:
+        return {'effect': 0.0, 'effect in clutter': 0.0, 'clutter gain': 0.0}
+    means = [
+        np.mean(list(run(partial(truth_of_run, setting, better), range(n_seeds))), axis=0)
+        for better in (0.0, setting.better)
+    ]
+    effects = (means[1] - means[0]).tolist()
+    return dict(zip(('effect', 'effect in clutter', 'clutter gain'), effects))
+
+
+SETTINGS = {
+    '1 run, 150 images': Setting(images=150, runs=1, seeds=0.0, better=0.3),
+    '1 run, 500 images': Setting(images=500, runs=1, seeds=0.0, better=0.3),
+    '2 runs, 150 images': Setting(images=150, runs=2, seeds=0.15, better=0.3),
+    '3 runs, 150 images': Setting(images=150, runs=3, seeds=0.15, better=0.3),
+}
+"""With one run no noise of seeds is simulated: the intervals do not claim to hold it."""
+
+
+def calibrate(setting: Setting, n_trials: int, n_seeds: int, run) -> dict[str, dict[str, float]]:
+    """Return coverage and rate of false alarms of each kind of estimate."""
+    expected = truth(setting, n_seeds, run)
+    different = list(run(partial(trial, setting), range(n_trials)))
+    same = list(run(partial(trial, replace(setting, better=0.0)), range(n_trials)))
+    table = {}
+    for name, value in expected.items():
+        rows = np.array([found[name] for found in different if name in found])
+        alarms = np.array([found[name][3] < 0.05 for found in same if name in found])
+        table[name] = {
+            'trials': len(rows),
+            'truth': value,
+            'mean_estimate': rows[:, 0].mean(),
+            'coverage': ((rows[:, 1] <= value) & (value <= rows[:, 2])).mean(),
+            'below': (value < rows[:, 1]).mean(),
+            'above': (value > rows[:, 2]).mean(),
+            'power': (rows[:, 3] < 0.05).mean(),
+            'half_width': (rows[:, 2] - rows[:, 1]).mean() / 2,
+            'false_alarms': alarms.mean(),
+            'false_alarm_trials': len(alarms),
+        }
+    return {name: {k: float(v) for k, v in row.items()} for name, row in table.items()}
+
+
+def table() -> str:
+    """Return the committed results as Markdown."""
+    data = json.loads(RESULTS.read_text(encoding='utf-8'))
+    lines = [
+        '| setting | estimate | coverage of the 95 % interval | A/A called different | trials |',
+        '|---|---|---|---|---|',
+    ]
+    for setting, rows in data['settings'].items():
+        for name, row in rows.items():
+            lines.append(
+                f'| {setting} | {name} | {row["coverage"]:.1%} | {row["false_alarms"]:.1%} '
+                f'| {row["trials"]:.0f} |'
+            )
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--trials', type=int, default=1000)
+    parser.add_argument('--truth-seeds', type=int, default=60, help='runs that make up the truth')
+    parser.add_argument('--jobs', type=int, default=2)
+    parser.add_argument('--only', choices=SETTINGS, help='one setting')
+    parser.add_argument('--json', metavar='FILE')
+    args = parser.parse_args()
+    results = {}
+    with ProcessPoolExecutor(args.jobs) as pool:
+        run = partial(pool.map, chunksize=5)
+        for name, setting in SETTINGS.items():
+            if args.only in (None, name):
+                results[name] = calibrate(setting, args.trials, args.truth_seeds, run)
+                for estimate, row in results[name].items():
+                    print(f'{name}, {estimate}:', {k: round(v, 4) for k, v in row.items()})
+    if args.json:
+        write_json(args.json, {'truth_seeds': args.truth_seeds, 'settings': results})
+
+
+if __name__ == '__main__':
+    main()
