@@ -306,7 +306,8 @@ class _Differences:
                 ]
             )
 
-        found = difference(values(arm), values(self.baseline), self.problem.n_images)
+        n_images = min(self.counts[scope]['images'] for _, scope in of)
+        found = difference(values(arm), values(self.baseline), n_images)
         return 'undefined in too many resamples of the images' if found is None else found
 
     def _refusal(self, *scopes: Scope) -> Optional[str]:

@@ -4,7 +4,10 @@ Two things vary: which images came into the test set, and which seed a training 
 are resampled (:mod:`.curves`), with the same counts for all arms; the seeds are seen in the runs.
 
 With one run per arm the interval is the bootstrap's percentile interval with median-bias
-correction. With several, the variance of the difference of the arms' means has three parts::
+correction, widened as Student's interval of ``n - 1`` degrees of freedom is against the normal one
+(Hesterberg 2015), since a resample of ``n`` images varies too little by ``(n - 1) / n``.
+
+With several runs the variance of the difference of the arms' means has three parts::
 
     V = V_images + s_a^2 / K_a + s_b^2 / K_b
 
@@ -48,7 +51,7 @@ class Estimate:
         detectable: Smallest effect that the test sees with a chance of 80 %, at the level that
             Holm's first step asks for.
         se: Standard error.
-        df: Degrees of freedom; infinite where the seeds are not in it.
+        df: Degrees of freedom.
     """
 
     estimate: float
@@ -68,7 +71,7 @@ def difference(arm: np.ndarray, base: np.ndarray, n_images: int) -> Optional[Est
         arm: ``(K_a, 1 + B)``, a metric of every run: as measured, and in ``B`` replicates. The
             replicates of all runs resample the same images.
         base: ``(K_b, 1 + B)``.
-        n_images: Number of images.
+        n_images: Number of images that what is measured stands in.
 
     Returns:
         ``None`` when the metric is undefined in more than a tenth of the replicates.
@@ -79,15 +82,16 @@ def difference(arm: np.ndarray, base: np.ndarray, n_images: int) -> Optional[Est
         return None
     repeated = [runs for runs in (arm, base) if len(runs) > 1]
     if not repeated:
-        low, high, p = _percentile(change[0], replicates)
-        return _estimate(change[0], low, high, p, float(replicates.std(ddof=1)), math.inf)
+        low, high, p = _percentile(change[0], replicates, n_images)
+        se = float(replicates.std(ddof=1)) * _narrowness(n_images)
+        return _estimate(change[0], low, high, p, se, max(n_images - 1, 1))
     shares = [1 / len(runs) for runs in repeated]
     if len(repeated) == 1:  # the seeds of the arm with one run are taken to vary as the other's
         shares = [1 / len(arm) + 1 / len(base)]
     between, own = zip(*(_variances(runs) for runs in repeated))
     terms = [share * s2 for share, s2 in zip(shares, between)]
     doubled = sum(share * w for share, w in zip(shares, own))
-    images = max(float(replicates.var(ddof=1)) - doubled, 0.0)
+    images = max(float(replicates.var(ddof=1)) - doubled, 0.0) * _narrowness(n_images) ** 2
     variance = images + sum(terms)
     if variance == 0:
         return _estimate(change[0], change[0], change[0], float(change[0] == 0), 0.0, math.inf)
@@ -114,17 +118,22 @@ def _variances(runs: np.ndarray) -> tuple[float, float]:
     return float(runs[:, 0].var(ddof=1)), float(w)
 
 
-def _percentile(estimate: float, replicates: np.ndarray) -> tuple[float, float, float]:
+def _narrowness(n: int) -> float:
+    """Return by how much replicates of ``n`` images vary too little."""
+    return math.sqrt(n / (n - 1)) if n > 1 else 1.0
+
+
+def _percentile(
+    estimate: float, replicates: np.ndarray, n_images: int
+) -> tuple[float, float, float]:
     """Return the ends of the bias-corrected percentile interval, and the p value it implies."""
-    replicates = np.sort(replicates)
+    replicates, df = np.sort(replicates), max(n_images - 1, 1)
     bias = _NORMAL.inv_cdf(_share_below(replicates, estimate))
-    ends = [
-        np.quantile(replicates, _NORMAL.cdf(2 * bias + _NORMAL.inv_cdf(q)))
-        for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    ]
+    reach = student_quantile((1 + LEVEL) / 2, df) * _narrowness(n_images)
+    low, high = (np.quantile(replicates, _NORMAL.cdf(2 * bias + z)) for z in (-reach, reach))
     # The level at which one end of the interval would be 0.
-    tail = _NORMAL.cdf(_NORMAL.inv_cdf(_share_below(replicates, 0.0)) - 2 * bias)
-    return float(ends[0]), float(ends[1]), min(1.0, 2 * min(tail, 1 - tail))
+    z = _NORMAL.inv_cdf(_share_below(replicates, 0.0)) - 2 * bias
+    return float(low), float(high), 2 * student_cdf(-abs(z) / _narrowness(n_images), df)
 
 
 def _share_below(rising: np.ndarray, value: float) -> float:
