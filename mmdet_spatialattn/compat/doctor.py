@@ -209,7 +209,7 @@ def _of_the_host(facts: Facts) -> list[Finding]:
                 'on a machine without a display: pip uninstall opencv-python, '
                 'then pip install opencv-python-headless'
                 if missing_library
-                else f'reinstall {provider(facts, package) or package}'
+                else f'install what is missing, or {provider(facts, package) or package} again'
             )
             findings.append(Finding('error', f'{package} cannot be imported ({error})', remedy))
     return findings
@@ -285,6 +285,11 @@ def _devices_and_operators(failures: dict[str, str]) -> dict:
     except Exception as error:
         kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
         failures['operators'] = f'{kind}{error}'
+    if not failures:
+        try:
+            importlib.import_module('mmdet.apis')  # everything that a run needs of it
+        except Exception as error:
+            failures['mmdet'] = f'{type(error).__name__}: {error}'
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         'cuda': torch.version.cuda,

@@ -103,7 +103,10 @@ CONFLICTS = {
     ),
     'an mmdet that does not load': (
         failing(mmdet='SyntaxError: bad'),
-        [r'error: mmdet cannot be imported \(SyntaxError: bad\) -> reinstall mmdet 3\.3\.0'],
+        [
+            r'error: mmdet cannot be imported \(SyntaxError: bad\) '
+            r'-> install what is missing, or mmdet 3\.3\.0 again'
+        ],
     ),
     'a compiled mmcv for another torch': (
         failing(operators='mmcv.ops cannot be loaded: undefined symbol; pip uninstall mmcv'),
