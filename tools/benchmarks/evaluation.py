@@ -7,13 +7,15 @@ and overall, 1,000 paired replicates. The peer evaluates the same two files once
 Both are run here, one after the other, each in a process of its own, which gives the peak of its
 memory; the ratio is what counts, as the time on the wall depends on what else the machine does.
 The verdict runs twice, and the second time counts: the first one compiles.
---growth runs the verdict with twice the images as well.
+--growth runs the verdict with twice the images as well. --engines times, in place of all that, what
+could do the matching: one file, without loading, in seconds of processor.
 """
 
 import argparse
 import contextlib
 import io
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -133,6 +135,73 @@ def peer(truth: str, *files: str) -> None:
             evaluator.summarize()
 
 
+def ours(truth: str, file: str) -> tuple[float, float, list[float]]:
+    """Return seconds to score and to hand out the matches, and the twelve numbers."""
+    from mmdet_spatialattn.evaluation import load_annotations, load_detections
+    from mmdet_spatialattn.evaluation.matching import match
+    from mmdet_spatialattn.evaluation.metrics import coco_statistics, count_objects
+    from mmdet_spatialattn.evaluation.strata import members, scopes
+
+    annotations = load_annotations(truth)
+    detections = load_detections(file, annotations)
+    for _ in range(2):  # the first time compiles
+        start = time.process_time()
+        inside = members(scopes(0), annotations.area, annotations.category) & ~annotations.iscrowd
+        charged = members(scopes(0), detections.area, detections.category)
+        matches = match(annotations, detections, inside, charged)
+        n_objects = count_objects(annotations.category, inside, len(annotations.category_ids))
+        numbers = list(coco_statistics(matches, n_objects).values())
+        seconds = time.process_time() - start
+    return seconds, 0.0, numbers
+
+
+def hotcoco(truth: str, file: str) -> tuple[float, float, list[float]]:
+    from hotcoco import COCO, COCOeval
+
+    annotations = COCO(truth)
+    evaluator = COCOeval(annotations, annotations.load_res(file), 'bbox')
+    start = time.process_time()
+    evaluator.evaluate()
+    evaluator.accumulate()
+    scored = time.process_time()
+    evaluator.summarize()
+    numbers, handed = list(evaluator.stats), time.process_time()
+    _ = evaluator.eval_imgs
+    return scored - start, time.process_time() - handed, numbers
+
+
+def faster_coco_eval(truth: str, file: str) -> tuple[float, float, list[float]]:
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    annotations = COCO(truth)
+    evaluator = COCOeval_faster(annotations, annotations.loadRes(file), 'bbox')
+    start = time.process_time()
+    evaluator.evaluate()
+    evaluator.accumulate()
+    scored = time.process_time()
+    evaluator.summarize()
+    return scored - start, math.nan, list(evaluator.stats)  # it keeps its matches to itself
+
+
+def engines() -> None:
+    """Print what each engine takes for one file."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder) / name) for name in ('truth.json', 'found.json')]
+        annotations, (found,) = synthetic()
+        for file, data in zip(files, (annotations, found)):
+            Path(file).write_text(json.dumps(data))
+        del annotations, found, data
+        results = {}
+        for engine in (ours, hotcoco, faster_coco_eval):
+            with contextlib.redirect_stdout(io.StringIO()):
+                results[engine.__name__] = engine(*files)
+    for name, (score, hand_out, numbers) in results.items():
+        equal = numbers == results['ours'][2]
+        print(
+            f'{name:<18} {score:6.2f} s, matches {hand_out:6.2f} s, twelve numbers equal: {equal}'
+        )
+
+
 def measure(work: str, *arguments: str) -> dict[str, float]:
     """Run ``verdict`` or ``peer`` in a process of its own; seconds and peak memory in GB."""
     command = [sys.executable, __file__, '--work', work, *arguments]
@@ -144,6 +213,7 @@ def main() -> None:
     parser.add_argument('--scale', type=float, default=1, help='of the number of images (1)')
     parser.add_argument('--growth', action='store_true', help='also with twice the images')
     parser.add_argument('--repeats', type=int, default=1, help='of both, in turn (1)')
+    parser.add_argument('--engines', action='store_true', help='time the engines instead')
     parser.add_argument('--json', metavar='FILE')
     parser.add_argument('--work', nargs='+', help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -155,6 +225,8 @@ def main() -> None:
         row = {'wall': wall, 'cpu': usage.ru_utime + usage.ru_stime, 'memory': memory}
         print(json.dumps(row))
         return
+    if args.engines:
+        return engines()
 
     rows: dict[str, list[dict]] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -159,10 +159,9 @@ def truth(setting: Setting, n_seeds: int, run) -> dict[str, float]:
 
 
 SETTINGS = {
-    '1 run, 150 images': Setting(images=150, runs=1, seeds=0.0, better=0.3),
-    '1 run, 500 images': Setting(images=500, runs=1, seeds=0.0, better=0.3),
-    '2 runs, 150 images': Setting(images=150, runs=2, seeds=0.15, better=0.3),
-    '3 runs, 150 images': Setting(images=150, runs=3, seeds=0.15, better=0.3),
+    '1 run, 300 images': Setting(images=300, runs=1, seeds=0.0, better=0.3),
+    '3 runs, 300 images': Setting(images=300, runs=3, seeds=0.15, better=0.3),
+    '1 run, 100 images': Setting(images=100, runs=1, seeds=0.0, better=0.3),
 }
 """With one run no noise of seeds is simulated: the intervals do not claim to hold it."""
 
@@ -223,8 +222,8 @@ def main() -> None:
                 results[name] = calibrate(setting, args.trials, args.truth_seeds, run)
                 for estimate, row in results[name].items():
                     print(f'{name}, {estimate}:', {k: round(v, 4) for k, v in row.items()})
-    if args.json:
-        write_json(args.json, {'truth_seeds': args.truth_seeds, 'settings': results})
+                if args.json:
+                    write_json(args.json, {'truth_seeds': args.truth_seeds, 'settings': results})
 
 
 if __name__ == '__main__':
