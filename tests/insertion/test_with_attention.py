@@ -86,3 +86,40 @@ def test_a_wrong_entry_is_named_with_what_is_right(entry, message):
     with pytest.raises(UserError, match=r'attention\[0\]') as error:
         build([entry], **RESNET18)
     assert message in str(error.value)
+
+
+def test_a_whole_detector_and_its_head_take_attention(tmp_path):
+    from mmengine.config import Config
+
+    file = tmp_path / 'config.py'
+    file.write_text("_base_ = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'")
+    cfg = Config.fromfile(file).model
+    cfg.backbone.update(base_channels=8, init_cfg=None)
+    cfg.neck.update(in_channels=[8, 16, 32, 64])
+    cfg.bbox_head.update(feat_channels=16)
+    plain = MODELS.build(cfg)
+    image = torch.rand(1, 3, 64, 64)
+    plain.eval()
+    identity = dict(type='CBAM', identity_init=True)
+    cfg.bbox_head.update(
+        type='mmdet_spatialattn.WithAttention',
+        of='RetinaHead',
+        attention=[dict(cfg=identity, at=r'cls_convs\.\d')],
+    )
+    cfg.update(
+        type='mmdet_spatialattn.WithAttention',
+        of='RetinaNet',
+        attention=[
+            dict(cfg=identity, position='after_conv2', stages=(False, True, True, True)),
+            dict(cfg=identity, position='merge'),
+            dict(cfg=identity, at=r'bbox_head\.reg_convs\.0'),
+        ],
+    )
+    model = MODELS.build(cfg)
+    assert type(model) is type(plain)
+    model.load_state_dict(plain.state_dict(), strict=True)
+    model.eval()
+    inserted = [p for p, m in model.named_modules() if type(m).__name__ == 'CBAM']
+    assert len(inserted) == 4 + 6 + 3 + 1
+    for a, b in zip(model(image), plain(image)):
+        assert all(torch.equal(x, y) for x, y in zip(a, b))
