@@ -11,7 +11,7 @@ from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import Stratification, compare, load_annotations
 from mmdet_spatialattn.evaluation.comparison import VERSION, estimate_of
 
-from .synthetic import random_problem
+from .synthetic import pycocotools_evaluate, random_problem, with_masks
 
 
 @pytest.fixture(scope='module')
@@ -240,3 +240,35 @@ def test_detections_of_other_annotations_are_one_line(files, tmp_path, capsys):
     arms = ['--arm', 'a', str(files / 'a0.json'), '--arm', 'b', str(files / 'b0.json')]
     assert main(['compare', str(other), *arms]) == 2
     assert 'do the two belong to the same split?' in capsys.readouterr().err
+
+
+def test_images_that_reach_the_cap_are_said(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    notes = compare(truth, arms, n_boot=100, max_detections=(1, 2, 4)).notes
+    assert any('images reach the cap of 4 detections of a class' in note for note in notes)
+    assert not any('reach the cap' in note for note in compare(truth, arms, n_boot=100).notes)
+
+
+def test_masks_are_compared_too(problem):
+    truth, runs = (copy.deepcopy(part) for part in problem)
+    rng = np.random.default_rng(0)
+    with_masks(rng, truth, runs['a0'])
+    with_masks(rng, {'annotations': []}, runs['b0'])
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    result = compare(truth, arms, n_boot=100, iou_type='segm')
+    expected = pycocotools_evaluate(truth, runs['a0'], 'segm').stats[0]
+    assert result.arms['base'][0].overall['AP'] == expected
+
+
+def test_the_figure_and_the_frame_hold_the_estimates(problem):
+    pytest.importorskip('plotly')
+    pytest.importorskip('pandas')
+    truth, runs = problem
+    result = compare(truth, {'base': [runs['a0']], 'b<r>': [runs['b0']]}, n_boot=100)
+    frame = result.to_pandas()
+    row = frame.query("what == 'effects' and where == 'overall' and metric == 'AP'")
+    effect = estimate_of(result.effects['b<r>']['overall'])
+    assert row['estimate'].item() == effect.estimate
+    assert result.plot().data[0].x[0] == pytest.approx(100 * effect.estimate)
+    assert 'b<r>' not in result.plot().data[0].hovertemplate
