@@ -192,6 +192,8 @@ def calibrate(setting: Setting, n_trials: int, n_seeds: int, run) -> dict[str, d
 
 def table() -> str:
     """Return the committed results as Markdown."""
+    if not RESULTS.exists():
+        return 'No run of 1,000 trials each of the present code is recorded yet.'
     data = json.loads(RESULTS.read_text(encoding='utf-8'))
     lines = [
         '| setting | estimate | coverage of the 95 % interval | A/A called different | trials |',
