@@ -7,7 +7,7 @@ Calls come in pairs, ours and theirs in alternating order; a ratio is the median
 ratios. On the CPU, times are of one core's work, which other work on the machine disturbs less than
 time on the wall. Forward is eval mode without gradients, training is one forward and one backward
 pass in train mode. Kept is what one training pass keeps in memory for its backward pass, weights
-aside. The exit code is 1 when a ratio of times is above --limit, or one of memories above 1.01.
+aside. The exit code is 1 when a ratio of times is above --limit, or one of memories above 1.001.
 """
 
 import argparse
@@ -141,7 +141,7 @@ def main(argv: Optional[list[str]] = None) -> int:
             flush=True,
         )
         times = max(row['forward_ratio'], row['training_ratio'])
-        if times > args.limit or row['kept_ratio'] > 1.01:
+        if times > args.limit or row['kept_ratio'] > 1.001:
             slower.append(f'{label} against {peer}')
     if args.json:
         write_json(args.json, {'size': args.size, 'device': args.device, 'rows': rows})

@@ -164,7 +164,7 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
     'GatherExcite': [
         OVER_BATCH,
         MAX_FOR_MEAN,
-        ('no sigmoid', 'self.mlp(gathered)).sigmoid()', 'self.mlp(gathered))'),
+        NO_SIGMOID,
         (
             'maximum for mean of a window',
             'F.avg_pool2d(x, 2 * e - 1, e, e - 1, count_include_pad=False)',
@@ -358,6 +358,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     for name in names:
         if name not in MUTANTS or len(MUTANTS[name]) < 3 or not tests_of(name):
             raise SystemExit(f'{name}: needs three mutants above, and tests of its numbers')
+        for _, old, new in MUTANTS[name]:
+            mutated(name, files[name], old, new)  # a change that no longer fits is told at once
     # What all children need, imported once.
     import pytest  # noqa: F401
     import torch
