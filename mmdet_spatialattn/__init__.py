@@ -17,6 +17,7 @@ _LAZY = {
     'capture_maps': 'attention',
     'clutter_measures': 'evaluation',
     'insert_attention': 'insertion',
+    'remove_attention': 'insertion',
     'list_attention': 'attention.catalogue',
 }
 

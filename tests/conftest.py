@@ -20,3 +20,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'needs the data sets in {folder}')
     return folder
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    """Leave MMEngine's default scope as it was: a Runner sets it for the whole process."""
+    from mmengine.registry import DefaultScope
+
+    before = dict(DefaultScope._instance_dict)
+    yield
+    DefaultScope._instance_dict.clear()
+    DefaultScope._instance_dict.update(before)

@@ -26,7 +26,14 @@ COMMANDS = [
 ]
 SMALLER = {
     'scenes': ['--images', '10', '--levels', '0,4'],
-    'train': ['--cfg-options', 'train_cfg.max_epochs=1', 'train_dataloader.num_workers=0'],
+    'train': [
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+        'train_dataloader.num_workers=0',
+        'train_dataloader.persistent_workers=False',
+        'val_dataloader.num_workers=0',
+        'val_dataloader.persistent_workers=False',
+    ],
 }
 """What is added to a command here, so that it takes seconds and not minutes."""
 

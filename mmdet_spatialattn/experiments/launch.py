@@ -2,7 +2,8 @@
 
 A run has a folder of its own, in which it leaves::
 
-    config.py              the whole config, so that anybody can repeat the run with it
+    planned/config.py      the whole config, so that anybody can repeat the run with it
+    config.py              the same as MMEngine leaves it, with what the last command changed
     log.txt                what its commands printed
     epoch_<n>.pth          checkpoints; the last two are kept
     detections.bbox.json   detections on the test set, in COCO's format
@@ -28,6 +29,7 @@ from ..io import atomic_path, write_json
 from .plan import Run
 
 FINISHED = 'run.json'
+PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
 LOG = 'log.txt'
 _PROGRESS = re.compile(rb'Epoch\((train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
 _TRAINING = 0.95  # its share of a run
@@ -123,7 +125,7 @@ class _Work:
         self.phase = 'finished' if (folder / FINISHED).is_file() else 'waiting'
         config = _config(run, folder, overrides)
         self.epochs = config.train_cfg.max_epochs
-        path = folder / 'config.py'
+        path = folder / PLANNED
         if not path.is_file():
             with atomic_path(path) as temporary:
                 config.dump(temporary)
@@ -151,7 +153,7 @@ class _Work:
         if self.phase in ('finished', 'failed') or not threads:
             return
         last = self._last_checkpoint()
-        config = str(self.folder / 'config.py')
+        config = str(self.folder / PLANNED)
         if last is not None and last.name == f'epoch_{self.epochs}.pth':
             self.phase = 'testing'
             self._start(['test', config, str(last)], threads)

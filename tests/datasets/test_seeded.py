@@ -65,7 +65,7 @@ def train(work_dir, epochs, num_workers=0, persistent=False, resume=False, seed=
                 checkpoint=dict(type='CheckpointHook', interval=1),
                 sampler_seed=dict(type='DistSamplerSeedHook'),
             ),
-            default_scope='mmengine',
+            default_scope=None,
             experiment_name=f'{work_dir.name}_{epochs}_{resume}',
             log_level='ERROR',
             resume=resume,

@@ -28,7 +28,7 @@ def test_finished_runs_are_recognised_and_their_configs_written(runs, tmp_path):
     assert [state.phase for state in states] == ['finished', 'finished']
     assert [state.share for state in states] == [1, 1]
     assert len(seen) == 1
-    text = (tmp_path / 'a/seed_7/config.py').read_text()
+    text = (tmp_path / 'a/seed_7/planned/config.py').read_text()
     assert "data_root='elsewhere/'" in text and 'randomness = dict(seed=7)' in text
     assert 'data/clutter_digits' not in text
     assert not log_of(runs[0], tmp_path).exists()
