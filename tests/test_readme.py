@@ -65,8 +65,9 @@ def test_the_commands_run_in_the_order_of_the_readme(playground):
 @pytest.mark.parametrize('command', [c for c in COMMANDS if c.startswith('make ')])
 def test_the_targets_exist_and_set_up_first(command):
     done = subprocess.run(
-        ['make', '--dry-run', '--always-make', *command.split()[1:]],
-        cwd=ROOT, capture_output=True, text=True, check=True,
+        ['make', '--dry-run', '--always-make', '--no-print-directory', *command.split()[1:]],
+        cwd=ROOT, env={k: v for k, v in os.environ.items() if not k.startswith('MAKE')},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     steps = done.stdout.splitlines()
     assert '-m venv .venv' in steps[0] and 'constraints.txt' in steps[1]

@@ -33,7 +33,7 @@ def WithAttention(
     Example:
         >>> from mmdet_spatialattn.registry import MODELS
         >>> backbone = MODELS.build(dict(
-        ...     type='WithAttention', of='ResNet', depth=18, attention=[
+        ...     type='mmdet_spatialattn.WithAttention', of='ResNet', depth=18, attention=[
         ...         dict(cfg=dict(type='CBAM'), position='after_conv2')]))
         >>> type(backbone).__name__
         'ResNet'
