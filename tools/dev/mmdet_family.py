@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.model import revert_sync_batchnorm
 from mmengine.structures import InstanceData
@@ -25,7 +25,9 @@ from mmengine.structures import InstanceData
 import mmdet_spatialattn  # noqa: F401  (puts the operators in place)
 
 # Families whose pyramids need more pixels than the 128 of the others.
-LARGE = {'dino', 'cornernet', 'centripetalnet', 'efficientnet', 'nas_fpn', 'resnest', 'ssd'}
+LARGE = (
+    'centripetalnet', 'cornernet', 'dino', 'efficientnet', 'nas_fpn', 'resnest', 'ssd', 'v3det',
+)  # fmt: skip
 THRESHOLDS = ('score_thr', 'conf_thr', 'filter_thr')
 
 
@@ -71,10 +73,12 @@ def _stages(family: str, operators: set[str]) -> Iterator[str]:
     torch.manual_seed(0)
     os.chdir(config_folder().parent)  # configs of teachers are named relative to it
     register_all_modules()
-    MessageHub.get_current_instance().update_info('iter', 0)  # the Runner counts steps there
+    for counter in ('iter', 'epoch'):
+        MessageHub.get_current_instance().update_info(counter, 0)  # as the Runner does
     _note_calls(operators)
     config = Config.fromfile(config_folder() / families()[family])
-    config.model.setdefault('data_preprocessor', config.get('data_preprocessor'))
+    if 'data_preprocessor' in config:
+        config.model.setdefault('data_preprocessor', config.data_preprocessor)
     _start_from_scratch(config.model)
     model = MODELS.build(config.model)
     model.init_weights()
@@ -83,7 +87,7 @@ def _stages(family: str, operators: set[str]) -> Iterator[str]:
 
     yield 'train'
     model.train()
-    data = model.data_preprocessor(_data(config.model, size, training=True), True)
+    data = model.data_preprocessor(_data(config, size, training=True), True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     if not torch.isfinite(loss):
         raise ArithmeticError(f'the loss is {loss.item()}')
@@ -97,7 +101,7 @@ def _stages(family: str, operators: set[str]) -> Iterator[str]:
     yield 'predict'
     model.eval()
     with torch.no_grad():
-        data = model.data_preprocessor(_data(config.model, size, training=False), False)
+        data = model.data_preprocessor(_data(config, size, training=False), False)
         predictions = model(**data, mode='predict')
     if not predictions:
         raise ValueError('no predictions')
@@ -141,39 +145,50 @@ def _start_from_scratch(node: Any) -> None:
             node[name] = 0.0
 
 
-def _data(model: ConfigDict, size: int, training: bool) -> dict[str, Any]:
+def _data(config: Config, size: int, training: bool) -> dict[str, Any]:
     """Return a batch as the data loader gives it to the model's preprocessor."""
     from mmdet.testing import demo_track_inputs
 
-    preprocessor = model.data_preprocessor.type
+    preprocessor = config.model.data_preprocessor.type
     if preprocessor == 'TrackDataPreprocessor':
         return demo_track_inputs(
             num_frames=2,
             key_frames_inds=[0],
             image_shapes=(3, size, size),
-            num_classes=_num_classes(model),
-            with_mask=True,
+            num_classes=_num_classes(config.model),
+            with_mask=_loads_masks(config.get('train_dataloader', {})),
         )
-    batch = _images(model, size, 2 if training else 1)
+    batch = _images(config, size, 2 if training else 1)
     if preprocessor == 'MultiBranchDataPreprocessor' and training:
         branches = ('sup', 'unsup_teacher', 'unsup_student')
-        copies = {branch: _images(model, size, 2) for branch in branches}
+        copies = {branch: _images(config, size, 2) for branch in branches}
         return {key: {name: copy[key] for name, copy in copies.items()} for key in batch}
     return batch
 
 
-def _images(model: ConfigDict, size: int, count: int) -> dict[str, Any]:
+def _images(config: Config, size: int, count: int) -> dict[str, Any]:
     import numpy as np
     from mmdet.testing import demo_mm_inputs, demo_mm_proposals
 
     np.random.seed(0)
     shape = (3, size, size)
-    batch = demo_mm_inputs(count, shape, [4] * count, with_mask=True, with_semantic=True)
+    masks = _loads_masks(config.get('train_dataloader', {}))
+    batch = demo_mm_inputs(count, shape, [4] * count, with_mask=masks, with_semantic=True)
     for sample, proposals in zip(batch['data_samples'], demo_mm_proposals([shape] * count, 50)):
-        sample.gt_instances.labels %= _num_classes(model)
-        sample.proposals = InstanceData(bboxes=proposals.bboxes, scores=proposals.scores)
+        sample.gt_instances.labels %= _num_classes(config.model)
+        if 'rpn_head' not in config.model:  # Fast R-CNN takes them from the data
+            sample.proposals = InstanceData(bboxes=proposals.bboxes, scores=proposals.scores)
         sample.set_metainfo(dict(homography_matrix=np.eye(3, dtype=np.float32)))
     return batch
+
+
+def _loads_masks(node: Any) -> bool:
+    """Tell whether any pipeline of a data loader loads masks."""
+    if isinstance(node, dict):
+        if node.get('with_mask') or node.get('type') == 'LoadPanopticAnnotations':
+            return True
+        node = node.values()
+    return any(_loads_masks(part) for part in node if isinstance(part, (dict, list, tuple)))
 
 
 def _num_classes(node: Any, default: int = 10) -> int:
