@@ -3,19 +3,22 @@
 A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
 
     baseline = 'baseline'
-    control = 'capacity'
+    control = 'control'
     seeds = [0, 1, 2]
+    overrides = dict(data_root='data/my_set')  # of all arms
     arms = dict(
-        baseline='../clutter_digits/retinanet_r18-narrow_fpn_12e_clutter-digits.py',
-        capacity=dict(config='...', overrides={'model.backbone.attention.0.cfg.type': 'X'}),
+        baseline='../my_set/retinanet.py',
+        control=dict(config='../my_set/retinanet-control.py', overrides={'train_cfg.max_epochs': 6}),
     )
 
-Paths are relative to the plan. ``overrides`` are what ``--cfg-options`` takes.
+Paths of configs are relative to the plan. ``overrides`` are what ``--cfg-options`` takes. Names that
+begin with ``_`` are the file's own.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Optional
 
@@ -35,11 +38,13 @@ class Arm:
         name: Name in tables, and of its folder.
         config: Path of its config.
         overrides: Changes of the config, dotted key to value.
+        seeds: Of its runs, where they are not the plan's: a second baseline needs other ones.
     """
 
     name: str
     config: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    seeds: Optional[tuple[int, ...]] = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Plan:
         dose: Field of the annotation file's images that says the amount of clutter, such as
             ``'level'``; ``None`` for no dose-response.
         n_boot: Bootstrap replicates.
+        overrides: Changes of every arm's config, below the arm's own.
     """
 
     name: str
@@ -79,11 +85,13 @@ class Plan:
     strata: str = 'cover:0.1,0.3'
     dose: Optional[str] = None
     n_boot: int = 1000
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Run]:
         """All runs, seed by seed, so that an interrupted sweep has whole comparisons."""
-        return [Run(arm, seed) for seed in self.seeds for arm in self.arms]
+        seeds = [[Run(arm, seed) for seed in arm.seeds or self.seeds] for arm in self.arms]
+        return [run for runs in zip_longest(*seeds) for run in runs if run]
 
 
 def load_plan(path: PathLike) -> Plan:
@@ -97,9 +105,10 @@ def load_plan(path: PathLike) -> Plan:
     if not path.is_file():
         raise UserError(f'no plan at {path}')
     try:
-        values = dict(Config.fromfile(path)._cfg_dict.to_dict())
+        values = Config.fromfile(path)._cfg_dict.to_dict()
     except Exception as error:  # whatever the plan's own code raises
         raise UserError(f'plan {path} cannot be read: {type(error).__name__}: {error}') from error
+    values = {key: value for key, value in values.items() if not key.startswith('_')}
     known = Plan.__dataclass_fields__
     for key in values:
         if key not in known:
@@ -119,7 +128,7 @@ def load_plan(path: PathLike) -> Plan:
                 f"plan {path}: {role} '{name}' is no arm{did_you_mean(name, names)} "
                 f'(arms: {", ".join(names)})'
             )
-    values.update(arms=arms, seeds=_seeds(path, values['seeds']))
+    values.update(arms=arms, seeds=_seeds(f'plan {path}', values['seeds']))
     values.setdefault('name', path.stem)
     _check_folder_name(path, values['name'])
     return Plan(**values)
@@ -129,23 +138,27 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
     _check_folder_name(path, name)
     if isinstance(value, str):
         value = dict(config=value)
-    unknown = set(value) - {'config', 'overrides'} if isinstance(value, dict) else {'no dict'}
-    if unknown or 'config' not in value:
+    known = {'config', 'overrides', 'seeds'}
+    if not isinstance(value, dict) or set(value) - known or 'config' not in value:
         raise UserError(
             f"plan {path}: arm '{name}' must be the path of a config, or "
-            f'dict(config=..., overrides=...), got {value!r}'
+            f'dict(config=..., overrides=..., seeds=...), got {value!r}'
         )
     config = (path.parent / value['config']).resolve()
     if not config.is_file():
         raise UserError(f"plan {path}: arm '{name}': no config at {config}")
-    return Arm(name, config, value.get('overrides', {}))
+    seeds = value.get('seeds')
+    own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
+    return Arm(name, config, value.get('overrides', {}), own)
 
 
-def _seeds(path: Path, seeds: Any) -> tuple[int, ...]:
+def _seeds(where: str, seeds: Any) -> tuple[int, ...]:
     if not isinstance(seeds, (list, tuple)) or not all(type(s) is int and s >= 0 for s in seeds):
-        raise UserError(f'plan {path}: seeds must be a list of integers from 0, got {seeds!r}')
+        raise UserError(f'{where}: seeds must be a list of integers from 0, got {seeds!r}')
+    if not seeds:
+        raise UserError(f'{where}: seeds is empty; give one or more')
     if len(set(seeds)) < len(seeds):
-        raise UserError(f'plan {path}: seeds repeat in {list(seeds)}: a copy is no second run')
+        raise UserError(f'{where}: seeds repeat in {list(seeds)}: a copy is no second run')
     return tuple(seeds)
 
 

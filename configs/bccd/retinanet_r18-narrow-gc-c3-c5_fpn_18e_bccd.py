@@ -1,0 +1,19 @@
+"""Global context in the backbone: on the residual branch of every block of stages 2-4.
+
+spatialattn train configs/bccd/retinanet_r18-narrow-gc-c3-c5_fpn_18e_bccd.py
+"""
+
+_base_ = './retinanet_r18-narrow_fpn_18e_bccd.py'
+model = dict(
+    backbone=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='ResNet',
+        attention=[
+            dict(
+                cfg=dict(type='GlobalContext'),
+                stages=(False, True, True, True),
+                position='after_conv2',
+            )
+        ],
+    )
+)

@@ -1,0 +1,13 @@
+"""Coordinate attention in the neck: on every output of the pyramid, from the identity.
+
+spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn-coord_3e_clutter-digits.py
+"""
+
+_base_ = './retinanet_r18-narrow_fpn_3e_clutter-digits.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[dict(cfg=dict(type='CoordAttention', identity_init=True), position='output')],
+    )
+)

@@ -1,0 +1,20 @@
+"""Learn to pay attention in the neck: laterals guided by the top map, from the identity.
+
+spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn-ltp_3e_clutter-digits.py
+"""
+
+_base_ = './retinanet_r18-narrow_fpn_3e_clutter-digits.py'
+model = dict(
+    neck=dict(
+        type='mmdet_spatialattn.WithAttention',
+        of='FPN',
+        attention=[
+            dict(
+                cfg=dict(type='LearnToPayAttention', identity_init=True),
+                levels=(0, 1),
+                position='lateral',
+                guide='top',
+            )
+        ],
+    )
+)

@@ -1,0 +1,20 @@
+"""Where does attention help on blood cells? Six arms, three seeds each.
+
+spatialattn sweep configs/experiments/bccd.py --jobs 2 --cfg-options data_root=DIR
+
+The control has CBAM's parameters and no attention. Results: configs/bccd/metafile.yml.
+"""
+
+baseline = 'baseline'
+control = 'control'
+seeds = [0, 1, 2]
+_folder = '../bccd/retinanet_r18-narrow'
+_end = '_18e_bccd.py'
+arms = {
+    'baseline': f'{_folder}_fpn{_end}',
+    'control': f'{_folder}-control-c3-c5_fpn{_end}',
+    'cbam-backbone': f'{_folder}-cbam-c3-c5_fpn{_end}',
+    'cbam-neck': f'{_folder}_fpn-cbam{_end}',
+    'coord-backbone': f'{_folder}-coord-c3-c5_fpn{_end}',
+    'gc-backbone': f'{_folder}-gc-c3-c5_fpn{_end}',
+}

@@ -1,0 +1,36 @@
+"""Where does attention help on the clutter digits? Sixteen arms, three seeds each.
+
+spatialattn scenes --out data/clutter_digits
+spatialattn sweep configs/experiments/clutter_digits.py --jobs 2
+
+The control has CBAM's parameters and no attention. Three arms show that the instrument works: the
+baseline again with other seeds must show no effect, twice the width must help, a quarter of the
+training must hurt. Results: configs/clutter_digits/metafile.yml.
+"""
+
+baseline = 'baseline'
+control = 'control'
+seeds = [0, 1, 2]
+dose = 'level'
+_folder = '../clutter_digits/retinanet_r18-'
+_end = '_3e_clutter-digits.py'
+arms = {
+    'baseline': f'{_folder}narrow_fpn{_end}',
+    'control': f'{_folder}narrow-control-c3-c5_fpn{_end}',
+    'wide': f'{_folder}wide_fpn{_end}',
+    'cbam-backbone': f'{_folder}narrow-cbam-c3-c5_fpn{_end}',
+    'cbam-neck': f'{_folder}narrow_fpn-cbam{_end}',
+    'gate-backbone': f'{_folder}narrow-gate-c3-c5_fpn{_end}',
+    'se-backbone': f'{_folder}narrow-se-c3-c5_fpn{_end}',
+    'eca-backbone': f'{_folder}narrow-eca-c3-c5_fpn{_end}',
+    'coord-backbone': f'{_folder}narrow-coord-c3-c5_fpn{_end}',
+    'simam-backbone': f'{_folder}narrow-simam-c3-c5_fpn{_end}',
+    'gc-backbone': f'{_folder}narrow-gc-c3-c5_fpn{_end}',
+    'sa-backbone': f'{_folder}narrow-sa-c3-c5_fpn{_end}',
+    'coord-neck': f'{_folder}narrow_fpn-coord{_end}',
+    'ltp-neck': f'{_folder}narrow_fpn-ltp{_end}',
+    'baseline-again': dict(config=f'{_folder}narrow_fpn{_end}', seeds=[3, 4, 5]),
+    'quarter': dict(
+        config=f'{_folder}narrow_fpn{_end}', overrides={'train_dataloader.dataset.indices': 1000}
+    ),
+}
