@@ -135,7 +135,7 @@ def _versions() -> dict[str, str]:
 def _needs(outcome: dict[str, Any]) -> str:
     """Return the optional package without which a family does not build, or an empty string."""
     words = re.findall(r'[\w-]+', outcome['error']) if outcome['stage'] == 'build' else []
-    return next((OPTIONAL[word] for word in words if word in OPTIONAL), '')
+    return next((OPTIONAL[w.lower()] for w in words if w.lower() in OPTIONAL), '')
 
 
 def _verdict(outcome: dict[str, Any]) -> str:
