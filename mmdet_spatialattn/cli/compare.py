@@ -33,6 +33,12 @@ def main(argv: Optional[list[str]] = None) -> int:
         metavar='RULE',
         help='MEASURE:CUT,... or MEASURE:qN (cover, which is cover:0.1,0.3)',
     )
+    parser.add_argument(
+        '--group-by',
+        metavar='FIELD',
+        help="field of the file's images (scene, video_id): those with the same value are not "
+        'independent, and are resampled together',
+    )
     parser.add_argument('--iou-type', choices=('bbox', 'segm'), default='bbox')
     parser.add_argument(
         '--n-boot', type=int, default=1000, metavar='N', help='bootstrap replicates (1000)'
@@ -68,6 +74,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         args.engine,
         args.iou_type,
         progress=progress('comparing'),
+        group_by=args.group_by,
     )
     print(comparison)
     maybe_write_json(args.json, comparison.to_json())

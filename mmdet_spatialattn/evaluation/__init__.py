@@ -3,6 +3,7 @@
 from .clutter import ClutterTable, clutter_measures
 from .coco import Annotations, Detections, load_annotations, load_detections
 from .comparison import Comparison, compare
+from .dose import DoseResponse, dose_response
 from .evaluator import Evaluation, evaluate
 from .strata import Strata, Stratification
 
@@ -11,11 +12,13 @@ __all__ = [
     'ClutterTable',
     'Comparison',
     'Detections',
+    'DoseResponse',
     'Evaluation',
     'Strata',
     'Stratification',
     'clutter_measures',
     'compare',
+    'dose_response',
     'evaluate',
     'load_annotations',
     'load_detections',

@@ -10,7 +10,7 @@ import contextlib
 import gc
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any, Optional, Union
@@ -44,6 +44,8 @@ class Annotations:
         ignore: ``(n,)`` bool, the file's own ``ignore`` field, which pycocotools overwrites.
         records: The ``n`` annotations as the file has them (masks, visible boxes, ...).
         notes: What a user should know, one sentence each.
+        image_records: The ``I`` images as the file has them (scene, level, ...); empty where the
+            annotations did not come from one.
     """
 
     source: str
@@ -61,6 +63,7 @@ class Annotations:
     ignore: np.ndarray
     records: list[dict]
     notes: tuple[str, ...] = ()
+    image_records: list[dict] = field(default_factory=list)
 
     @cached_property
     def masks(self) -> list[dict]:
@@ -72,6 +75,33 @@ class Annotations:
         place = f'{self.source}: annotations'
         segmentations = _column(self.records, 'segmentation', place)
         return _to_runs(segmentations, self.image_sizes[self.image], place)[0]
+
+    def image_field(self, name: str) -> list[Union[int, float, str]]:
+        """Return what stands in a field of every image, ``(I,)``.
+
+        Raises:
+            UserError: An image lacks the field, or has neither a finite number nor a text there.
+        """
+        if len(self.image_records) != len(self.image_ids):
+            raise UserError(
+                f"{self.source}: the images have no fields, so no '{name}'; load the annotations "
+                'from a file, or give image_records'
+            )
+        for image_id, record in zip(self.image_ids, self.image_records):
+            if name not in record:
+                lacking = sum(name not in one for one in self.image_records)
+                raise UserError(
+                    f"{self.source}: image {image_id!r} has no '{name}'{did_you_mean(name, record)}"
+                    f' ({lacking} of {len(self.image_ids)} images have none; its fields: '
+                    f'{", ".join(map(str, record))})'
+                )
+            value = record[name]
+            if not isinstance(value, str) and _finite([value], 1) is None:
+                raise UserError(
+                    f"{self.source}: image {image_id!r} has {_kind(value)} as '{name}'; expected a "
+                    'finite number or a text'
+                )
+        return [record[name] for record in self.image_records]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -182,6 +212,7 @@ def load_annotations(source: AnnotationSource) -> Annotations:
         ignore=ignore,
         records=records,
         notes=tuple(_annotation_notes(where, records, ids, boxes, ignore & ~iscrowd)),
+        image_records=images,
     )
 
 

@@ -7,19 +7,20 @@ parameters lift everything.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from ..errors import UserError, did_you_mean, require
+from ..errors import require
 from ..io import PathLike, write_json
 from ..tables import text_table
+from .arms import Arms, check_arms, evaluate_arms, notes_on_runs
 from .clutter import ENOUGH
-from .coco import AnnotationSource, Detections, DetectionSource, load_annotations, load_detections
-from .evaluator import CAPS, ERROR_PREFIX, Evaluation, Problem, evaluate_run, n_cpus, n_steps
+from .coco import AnnotationSource, load_annotations
+from .evaluator import CAPS, ERROR_PREFIX, Evaluation, Problem, evaluate_run
+from .images import Progress, silent
 from .inference import LEVEL, POWER, Estimate, difference, holm
 from .metrics import UNDEFINED
 from .strata import SIZES, Scope, StrataLike, stratify
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 FORMAT = 'mmdet_spatialattn comparison'
 VERSION = 1
-
-ENOUGH_IMAGES = 10
-"""Images that a stratum needs before anything is concluded from it: they are what is resampled."""
 
 Effects = dict[str, Union[Estimate, str]]
 """By metric; or under ``refused`` why there is none."""
@@ -74,7 +72,7 @@ class Comparison:
 
         ``null`` stands where a number is undefined or infinite.
         """
-        return _plain(
+        return plain(
             {
                 'format': FORMAT,
                 'version': VERSION,
@@ -143,7 +141,7 @@ class Comparison:
 
 def compare(
     annotations: AnnotationSource,
-    arms: Mapping[str, Sequence[DetectionSource]],
+    arms: Arms,
     baseline: Optional[str] = None,
     strata: StrataLike = 'cover',
     n_boot: int = 1000,
@@ -152,7 +150,8 @@ def compare(
     iou_type: str = 'bbox',
     max_detections: tuple[int, ...] = CAPS,
     threads: Optional[int] = None,
-    progress: Callable[[Iterable, int], Iterable] = lambda steps, number: steps,
+    progress: Progress = silent,
+    group_by: Optional[str] = None,
 ) -> Comparison:
     """Compare arms with a baseline, overall, by stratum, and the strata with each other.
 
@@ -172,63 +171,20 @@ def compare(
         max_detections: COCO's ``maxDets``, rising.
         threads: How many to use; as many as there are processors by default.
         progress: Wraps the steps, whose number it is given, to show how it goes.
+        group_by: A field of the file's images, such as ``'scene'`` or ``'video_id'``: images with
+            the same value are no independent witnesses, and are resampled together.
 
     Raises:
         UserError: A file is broken or does not belong to the annotations; there are no two arms,
-            an arm has no run or the same twice, the baseline is none of them.
+            an arm has no run or the same twice, the baseline is none of them; an image lacks the
+            field to group by, or there are too few groups.
     """
-    arms, baseline = _check_arms(arms, baseline)
-    if n_boot < 100:
-        raise UserError(f'n_boot is {n_boot}; an interval needs at least 100 replicates')
+    checked, baseline = check_arms(arms, baseline, n_boot)
     truth = load_annotations(annotations)
     caps = tuple(sorted(max_detections))
-    problem = Problem(truth, stratify(strata, truth), iou_type, caps, engine)
-    n_runs = sum(map(len, arms.values()))
-    steps = iter(progress(range(n := n_runs * (1 + n_steps(n_boot))), n))
-    results: dict[str, list[Evaluation]] = {name: [] for name in arms}
-    with ThreadPoolExecutor(threads or n_cpus()) as pool:
-        for name, runs in arms.items():
-            for source in runs:
-                found = load_detections(source, truth, iou_type)
-                next(steps, None)
-                results[name].append(
-                    evaluate_run(problem, found, n_boot, seed, pool.map, lambda: next(steps, None))
-                )
-    next(steps, None)  # let the bar end
+    problem = Problem(truth, stratify(strata, truth), iou_type, caps, engine, group_by)
+    results = evaluate_arms(evaluate_run, problem, checked, n_boot, seed, threads, progress)
     return _Differences(problem, results, baseline).comparison(n_boot, seed)
-
-
-def _check_arms(
-    arms: Mapping[str, Sequence[DetectionSource]], baseline: Optional[str]
-) -> tuple[dict[str, list[DetectionSource]], str]:
-    if len(arms) < 2:
-        raise UserError(f'a comparison needs two arms or more, got {", ".join(arms) or "none"}')
-    checked: dict[str, list[DetectionSource]] = {}
-    for name, runs in arms.items():
-        if isinstance(runs, (str, dict, Detections)) or hasattr(runs, '__fspath__'):
-            raise UserError(
-                f"arm '{name}' is one source; expected a list with one per run, as [{runs!r:.60}]"
-            )
-        if not len(runs):
-            raise UserError(f"arm '{name}' has no run; give the detections of one at least")
-        if isinstance(runs[0], Mapping):
-            raise UserError(
-                f"arm '{name}' is a list of detections; expected a list of runs, each of them such "
-                'a list'
-            )
-        seen = [source if isinstance(source, (list, tuple)) else str(source) for source in runs]
-        for i, source in enumerate(seen):
-            if isinstance(source, str) and source in seen[:i]:
-                raise UserError(
-                    f"arm '{name}' has {source} twice; every run needs detections of its own, or "
-                    'the noise between runs is underestimated'
-                )
-        checked[name] = list(runs)
-    baseline = next(iter(checked)) if baseline is None else baseline
-    if baseline not in checked:
-        nearest = did_you_mean(baseline, checked)
-        raise UserError(f"the baseline '{baseline}' is no arm{nearest} (arms: {', '.join(arms)})")
-    return checked, baseline
 
 
 class _Differences:
@@ -242,7 +198,7 @@ class _Differences:
         self.replicated = runs[baseline][0].replicates
         metrics = dict.fromkeys(name for _, name in self.replicated)
         self.metrics = [name for name in metrics if not name.startswith(ERROR_PREFIX)]
-        self.counts = {scope: problem.count(scope) for scope in problem.scopes}
+        self.counts = problem.counts
 
     def comparison(self, n_boot: int, seed: int) -> Comparison:
         problem, of = self.problem, self.problem.annotations
@@ -277,13 +233,14 @@ class _Differences:
                 'power': POWER,
                 'measure': problem.strata.measure,
                 'cuts': list(problem.strata.cuts),
+                'group_by': problem.group_by,
             },
             strata=[
                 {
                     'stratum': name,
                     **self.counts[Scope(s)],
                     **{size: self.counts[Scope(s, size)]['objects'] for size in SIZES},
-                    'enough': self._refusal(Scope(s)) is None,
+                    'enough': problem.refusal(Scope(s)) is None,
                 }
                 for s, name in enumerate(self.names)
             ],
@@ -306,22 +263,12 @@ class _Differences:
                 ]
             )
 
-        n_images = min(self.counts[scope]['images'] for _, scope in of)
-        found = difference(values(arm), values(self.baseline), n_images)
+        n_units = min(self.counts[scope][self.problem.unit] for _, scope in of)
+        found = difference(values(arm), values(self.baseline), n_units)
         return 'undefined in too many resamples of the images' if found is None else found
 
-    def _refusal(self, *scopes: Scope) -> Optional[str]:
-        """Return why nothing can be concluded from some scopes, if so."""
-        for scope in scopes:
-            name = 'all' if scope.stratum is None else f"'{self.names[scope.stratum]}'"
-            name += f' ({scope.size})' if scope.size else ''
-            for what, enough in (('objects', ENOUGH), ('images', ENOUGH_IMAGES)):
-                if self.counts[scope][what] < enough:
-                    return f'{name}: {self.counts[scope][what]} {what}; a conclusion needs {enough}'
-        return None
-
     def _effects(self, arm: str, scope: Scope, metrics: dict[str, str]) -> Effects:
-        refusal = self._refusal(scope)
+        refusal = self.problem.refusal(scope)
         if refusal:
             return {'refused': refusal}
         return {n: self._difference(arm, m, [(1, scope)]) for n, m in metrics.items()}
@@ -329,12 +276,12 @@ class _Differences:
     def _gains(self, arm: str) -> dict[str, Effects]:
         least, most = 0, len(self.names) - 1
         plain = [(1, Scope(most)), (-1, Scope(least))]
-        refusal = self._refusal(Scope(most), Scope(least))
+        refusal = self.problem.refusal(Scope(most), Scope(least))
         if not most:
             refusal = 'there is one stratum only'
         if refusal:
             return {'plain': {'refused': refusal}, 'size_adjusted': {'refused': refusal}}
-        sizes = [z for z in SIZES if not self._refusal(Scope(most, z), Scope(least, z))]
+        sizes = [z for z in SIZES if not self.problem.refusal(Scope(most, z), Scope(least, z))]
         held = {size: self.counts[Scope(most, size)]['objects'] for size in SIZES}
         total = sum(held[size] for size in sizes)
         adjusted: Effects = {
@@ -383,7 +330,7 @@ class _Differences:
         if none:
             yield f'{none} objects have no {self.problem.strata.measure}: they are in no stratum'
         for scope in self.places.values():
-            if refusal := self._refusal(scope):
+            if refusal := self.problem.refusal(scope):
                 yield f'nothing is concluded from {refusal}'
         for arm, runs in self.runs.items():
             for run in runs:
@@ -391,18 +338,7 @@ class _Differences:
             first = [run.replicates[Scope(), 'AP'] for run in runs]
             if any((a == b).all() for i, a in enumerate(first) for b in first[:i]):
                 yield f"'{arm}' has runs with the same detections: were the seeds the same?"
-        numbers = {arm: len(runs) for arm, runs in self.runs.items()}
-        if set(numbers.values()) == {1}:
-            yield (
-                'one run per arm: the intervals hold the choice of the images, not the noise of '
-                'training; train several seeds'
-            )
-        elif len(set(numbers.values())) > 1:
-            listed = ', '.join(f'{arm} {number}' for arm, number in numbers.items())
-            yield (
-                f'the arms have different numbers of runs ({listed}): each is averaged over its '
-                'own; an arm with one is taken to vary between seeds as the arm it is compared with'
-            )
+        yield from notes_on_runs({arm: len(runs) for arm, runs in self.runs.items()})
 
 
 def estimate_of(effects: Effects, metric: str = 'AP') -> Optional[Estimate]:
@@ -411,14 +347,14 @@ def estimate_of(effects: Effects, metric: str = 'AP') -> Optional[Estimate]:
     return found if isinstance(found, Estimate) else None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value as JSON can hold it."""
-    if isinstance(value, (Estimate, Verdict)):
+    if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,7 +1,8 @@
 """Is a difference more than chance? Intervals, p values and what a test could have seen.
 
 Two things vary: which images came into the test set, and which seed a training drew. The images
-are resampled (:mod:`.curves`), with the same counts for all arms; the seeds are seen in the runs.
+are resampled (:mod:`.curves`), with the same counts for all arms, or groups of them where they are
+not independent; the seeds are seen in the runs.
 
 With one run per arm the interval is the bootstrap's percentile interval with median-bias
 correction, widened as Student's interval of ``n - 1`` degrees of freedom is against the normal one
@@ -64,45 +65,69 @@ class Estimate:
     df: float
 
 
-def difference(arm: np.ndarray, base: np.ndarray, n_images: int) -> Optional[Estimate]:
+@dataclass(frozen=True)
+class Interval:
+    """A number and how sure it is, where no question is asked; as in :class:`Estimate`."""
+
+    estimate: float
+    low: float
+    high: float
+    se: float
+    df: float
+
+
+def difference(arm: np.ndarray, base: np.ndarray, n_units: int) -> Optional[Estimate]:
     """Estimate how much higher the mean of an arm's runs is than that of another.
 
     Args:
         arm: ``(K_a, 1 + B)``, a metric of every run: as measured, and in ``B`` replicates. The
             replicates of all runs resample the same images.
         base: ``(K_b, 1 + B)``.
-        n_images: Number of images that what is measured stands in.
+        n_units: Number of images that what is measured stands in, or of the groups of images that
+            are resampled together.
 
     Returns:
         ``None`` when the metric is undefined in more than a tenth of the replicates.
     """
-    change = arm.mean(axis=0) - base.mean(axis=0)
-    replicates = change[1:][np.isfinite(change[1:])]
-    if not np.isfinite(change[0]) or len(replicates) < 0.9 * (change.size - 1):
+    return _infer(arm.mean(axis=0) - base.mean(axis=0), (arm, base), n_units)
+
+
+def average(arm: np.ndarray, n_units: int) -> Optional[Interval]:
+    """Estimate the mean of an arm's runs; arguments and result as in :func:`difference`."""
+    found = _infer(arm.mean(axis=0), (arm,), n_units)
+    if found is None:
         return None
-    repeated = [runs for runs in (arm, base) if len(runs) > 1]
+    return Interval(found.estimate, found.low, found.high, found.se, found.df)
+
+
+def _infer(values: np.ndarray, sides: tuple[np.ndarray, ...], n_units: int) -> Optional[Estimate]:
+    """Estimate what ``values``, ``(1 + B,)``, are of; they come from the mean runs of the sides."""
+    replicates = values[1:][np.isfinite(values[1:])]
+    if not np.isfinite(values[0]) or len(replicates) < 0.9 * (values.size - 1):
+        return None
+    repeated = [runs for runs in sides if len(runs) > 1]
     if not repeated:
-        low, high, p = _percentile(change[0], replicates, n_images)
-        se = float(replicates.std(ddof=1)) * _narrowness(n_images)
-        return _estimate(change[0], low, high, p, se, max(n_images - 1, 1))
+        low, high, p = _percentile(values[0], replicates, n_units)
+        se = float(replicates.std(ddof=1)) * _narrowness(n_units)
+        return _estimate(values[0], low, high, p, se, max(n_units - 1, 1))
     shares = [1 / len(runs) for runs in repeated]
-    if len(repeated) == 1:  # the seeds of the arm with one run are taken to vary as the other's
-        shares = [1 / len(arm) + 1 / len(base)]
+    if len(repeated) == 1:  # the seeds of a side with one run are taken to vary as the other's
+        shares = [sum(1 / len(runs) for runs in sides)]
     between, own = zip(*(_variances(runs) for runs in repeated))
     terms = [share * s2 for share, s2 in zip(shares, between)]
     doubled = sum(share * w for share, w in zip(shares, own))
-    images = max(float(replicates.var(ddof=1)) - doubled, 0.0) * _narrowness(n_images) ** 2
+    images = max(float(replicates.var(ddof=1)) - doubled, 0.0) * _narrowness(n_units) ** 2
     variance = images + sum(terms)
     if variance == 0:
-        return _estimate(change[0], change[0], change[0], float(change[0] == 0), 0.0, math.inf)
+        return _estimate(values[0], values[0], values[0], float(values[0] == 0), 0.0, math.inf)
     freedom = [len(runs) - 1 for runs in repeated]
     df = variance**2 / (
-        images**2 / max(n_images - 1, 1) + sum(term**2 / n for term, n in zip(terms, freedom))
+        images**2 / max(n_units - 1, 1) + sum(term**2 / n for term, n in zip(terms, freedom))
     )
     se = math.sqrt(variance)
     reach = student_quantile((1 + LEVEL) / 2, df) * se
-    p = 2 * student_cdf(-abs(change[0]) / se, df)
-    return _estimate(change[0], change[0] - reach, change[0] + reach, p, se, df)
+    p = 2 * student_cdf(-abs(values[0]) / se, df)
+    return _estimate(values[0], values[0] - reach, values[0] + reach, p, se, df)
 
 
 def _estimate(estimate: float, low: float, high: float, p: float, se: float, df: float) -> Estimate:
@@ -124,16 +149,16 @@ def _narrowness(n: int) -> float:
 
 
 def _percentile(
-    estimate: float, replicates: np.ndarray, n_images: int
+    estimate: float, replicates: np.ndarray, n_units: int
 ) -> tuple[float, float, float]:
     """Return the ends of the bias-corrected percentile interval, and the p value it implies."""
-    replicates, df = np.sort(replicates), max(n_images - 1, 1)
+    replicates, df = np.sort(replicates), max(n_units - 1, 1)
     bias = _NORMAL.inv_cdf(_share_below(replicates, estimate))
-    reach = student_quantile((1 + LEVEL) / 2, df) * _narrowness(n_images)
+    reach = student_quantile((1 + LEVEL) / 2, df) * _narrowness(n_units)
     low, high = (np.quantile(replicates, _NORMAL.cdf(2 * bias + z)) for z in (-reach, reach))
     # The level at which one end of the interval would be 0.
     z = _NORMAL.inv_cdf(_share_below(replicates, 0.0)) - 2 * bias
-    return float(low), float(high), 2 * student_cdf(-abs(z) / _narrowness(n_images), df)
+    return float(low), float(high), 2 * student_cdf(-abs(z) / _narrowness(n_units), df)
 
 
 def _share_below(rising: np.ndarray, value: float) -> float:

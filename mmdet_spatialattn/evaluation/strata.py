@@ -113,9 +113,12 @@ class Strata:
                     f"'{self.measure}' is nearly the same for all objects of {annotations.source}: "
                     'quantiles cannot part them; give cut points'
                 )
-        labels = np.digitize(values, cuts)  # NaN comes out behind the last cut
-        labels[np.isnan(values)] = -1
-        return Stratification(labels.astype(np.int32), self._names(cuts), self.measure, cuts)
+        labels = _sort(values, cuts)
+        images = None
+        if self.measure in IMAGE_MEASURES:
+            # An image without the measure has no object either: the least cluttered.
+            images = np.maximum(_sort(_of_images(annotations, self.measure), cuts), 0)
+        return Stratification(labels, self._names(cuts), self.measure, cuts, images)
 
     def _names(self, cuts: tuple[float, ...]) -> tuple[str, ...]:
         if self.measure == 'cover' and len(cuts) == 2:
@@ -129,6 +132,11 @@ class Strata:
         )
 
 
+def _sort(values: np.ndarray, cuts: tuple[float, ...]) -> np.ndarray:
+    labels = np.digitize(values, cuts)  # NaN comes out behind the last cut
+    return np.where(np.isnan(values), -1, labels).astype(np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class Stratification:
     """Objects sorted into strata, the least cluttered first.
@@ -139,12 +147,15 @@ class Stratification:
         names: What the strata are called.
         measure: The measure, for the record.
         cuts: The cut points, for the record.
+        images: ``(images,)`` int32, the stratum of each image, where whole images are sorted: all
+            their objects and false detections belong there.
     """
 
     labels: np.ndarray
     names: tuple[str, ...]
     measure: str = ''
     cuts: tuple[float, ...] = ()
+    images: Optional[np.ndarray] = None
 
     def __post_init__(self) -> None:
         if not self.names or len({*self.names, 'overall'}) <= len(self.names):
@@ -192,20 +203,65 @@ def members(which: list[Scope], area: np.ndarray, stratum: np.ndarray) -> np.nda
 def measure(annotations: Annotations, name: str) -> np.ndarray:
     """Return a clutter measure of every object, ``(n,)``; NaN where an object has none."""
     of = annotations
+    if name in IMAGE_MEASURES:
+        return np.where(of.iscrowd, np.nan, _of_images(of, name)[of.image])
     arrays = (of.boxes, of.image, of.category, of.iscrowd, of.image_sizes)
-    if name in OBJECT_MEASURES:
-        return object_measures(*arrays, visible=visible_boxes(of))[name]
-    return np.where(of.iscrowd, np.nan, image_measures(*arrays)[name][of.image])
+    return object_measures(*arrays, visible=visible_boxes(of))[name]
 
 
-def charge(annotations: Annotations, detections: Detections, labels: np.ndarray) -> np.ndarray:
+def _of_images(of: Annotations, name: str) -> np.ndarray:
+    return image_measures(of.boxes, of.image, of.category, of.iscrowd, of.image_sizes)[name]
+
+
+def image_numbers(annotations: Annotations, field: str) -> list[float]:
+    """Return the number that stands in a field of every image, ``(I,)``.
+
+    Raises:
+        UserError: An image has no number there.
+    """
+    numbers = []
+    for image_id, value in zip(annotations.image_ids, annotations.image_field(field)):
+        if isinstance(value, str):
+            raise UserError(
+                f"{annotations.source}: image {image_id!r} has {value!r:.40} as '{field}'; "
+                'expected a number'
+            )
+        numbers.append(value)
+    return numbers
+
+
+def stratify_images(annotations: Annotations, field: str) -> Stratification:
+    """Sort whole images by a field of theirs, one stratum for each of its values, rising.
+
+    Raises:
+        UserError: An image has no number in the field; there is one value only, or over 100.
+    """
+    values = image_numbers(annotations, field)
+    doses = sorted(set(values))
+    if not 2 <= len(doses) <= 100:
+        known = ', '.join(annotations.image_records[0])
+        raise UserError(
+            f"{annotations.source}: '{field}' of the images has {len(doses)} different values; "
+            'expected 2 to 100, a level or a severity '
+            f'that many images share (the fields there are: {known})'
+        )
+    images = np.searchsorted(doses, values).astype(np.int32)
+    labels = np.where(annotations.iscrowd, -1, images[annotations.image]).astype(np.int32)
+    names = tuple(f'{field} {dose}' for dose in doses)
+    return Stratification(labels, names, field, tuple(map(float, doses[1:])), images)
+
+
+def charge(annotations: Annotations, detections: Detections, strata: Stratification) -> np.ndarray:
     """Return the stratum each detection is charged to when it matches nothing, ``(n,)`` int32.
 
     It is that of the object, of any class, whose box it overlaps best; without any overlap, of the
-    nearest object by centre distance; in an image without objects, the least cluttered one. Every
-    false detection is charged once, so a stratum of a tenth of the objects, drawn at random, bears
-    about a tenth of the false detections.
+    nearest object by centre distance; in an image without objects, the least cluttered one. Where
+    whole images are sorted, it is that of the image. Every false detection is charged once, so a
+    stratum of a tenth of the objects, drawn at random, bears about a tenth of the false detections.
     """
+    if strata.images is not None:
+        return strata.images[detections.image]
+    labels = strata.labels
     objects = np.flatnonzero(labels >= 0)
     objects = objects[np.argsort(annotations.image[objects], kind='stable')]
     images = np.arange(len(annotations.image_ids) + 1)
@@ -255,6 +311,11 @@ def stratify(strata: StrataLike, annotations: Annotations) -> Stratification:
             raise UserError(
                 f'the strata hold {len(strata.labels)} labels, one for every object; '
                 f'{annotations.source} has {len(annotations)} objects'
+            )
+        if strata.images is not None and len(strata.images) != len(annotations.image_ids):
+            raise UserError(
+                f'the strata hold labels of {len(strata.images)} images; {annotations.source} has '
+                f'{len(annotations.image_ids)}'
             )
         return strata
     return (Strata.parse(strata) if isinstance(strata, str) else strata).apply(annotations)

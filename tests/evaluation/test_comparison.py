@@ -102,6 +102,37 @@ def test_the_size_adjusted_gain_weighs_as_the_crowded_objects_are(problem):
     assert gain.estimate == pytest.approx(expected, abs=1e-12)
 
 
+def test_copies_of_the_images_grouped_with_them_add_no_certainty(problem):
+    """Every image three times: by groups all is as without the copies, by images it is not."""
+    truth, runs = problem
+    copies = {**truth, 'images': [], 'annotations': []}
+    found = {name: [] for name in ('a0', 'b0')}
+    for image in truth['images']:
+        copies['images'] += [
+            {**image, 'id': 10 * image['id'] + n, 'scene': image['id']} for n in range(3)
+        ]
+    for n in range(3):
+        for entry in truth['annotations']:
+            copies['annotations'].append(
+                {**entry, 'image_id': 10 * entry['image_id'] + n, 'id': 10 * entry['id'] + n}
+            )
+        for name, entries in found.items():
+            entries += [{**e, 'image_id': 10 * e['image_id'] + n} for e in runs[name]]
+
+    def gain(truth, runs, **kwargs):
+        arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+        result = compare(truth, arms, n_boot=200, **kwargs)
+        return result, estimate_of(result.clutter_gain['better']['plain'])
+
+    (_, alone), (grouped, once) = gain(truth, runs), gain(copies, found, group_by='scene')
+    for part in ('estimate', 'low', 'high', 'p', 'se', 'df'):
+        assert getattr(once, part) == pytest.approx(getattr(alone, part), abs=1e-12), part
+    _, naive = gain(copies, found)
+    assert (naive.high - naive.low) / (alone.high - alone.low) == pytest.approx(3**-0.5, rel=0.15)
+    assert grouped.settings['group_by'] == 'scene'
+    assert grouped.strata[0]['images'] == 3 * grouped.strata[0]['groups']
+
+
 def test_the_same_seed_gives_the_same_json_on_any_number_of_threads(problem):
     truth, runs = problem
     arms = {'base': [runs['a0']], 'better': [runs['b0']]}
@@ -217,6 +248,8 @@ def test_the_command_prints_the_table_and_writes_the_json(files, capsys):
         (['--strata', 'cover:0.3,0.1'], 'must be finite and rise'),
         (['--strata', 'cover:x'], "strata 'cover:x' cannot be read"),
         (['--engine', 'fast'], "unknown engine 'fast'"),
+        (['--group-by', 'scene'], "truth.json: image 2 has no 'scene' (160 of 160 images"),
+        (['--group-by', 'width'], "truth.json: 'width' puts the 160 images into 1 groups"),
     ],
 )
 def test_a_mistake_is_one_line(files, monkeypatch, capsys, arguments, message):

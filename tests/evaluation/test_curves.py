@@ -41,7 +41,7 @@ def test_counted_images_equal_images_written_out():
     )
     problem = Problem(load_annotations(truth), stratify('cover', load_annotations(truth)))
     run = evaluate_run(problem, load_detections(found, problem.annotations), n_boot=20, seed=3)
-    counts = np.concatenate([replicate(30, 3, block) for block in range(2)], axis=1)
+    counts = np.concatenate([replicate(np.arange(30), 3, block) for block in range(2)], axis=1)
     for b in range(21):
         data = written_out(truth, found, counts[:, b])
         evaluator = pycocotools_evaluate(*data)
@@ -62,7 +62,7 @@ def test_counted_images_equal_images_written_out_in_strata():
     )
     problem = Problem(load_annotations(truth), stratify('cover', load_annotations(truth)))
     run = evaluate_run(problem, load_detections(found, problem.annotations), n_boot=9, seed=1)
-    counts = replicate(25, 1, 0)
+    counts = replicate(np.arange(25), 1, 0)
     for b in range(10):
         again = evaluate(*written_out(truth, found, counts[:, b]))
         for s, name in enumerate(problem.strata.names):
@@ -76,8 +76,31 @@ def test_counted_images_equal_images_written_out_in_strata():
                 assert run.replicates[key][b] == pytest.approx(value, abs=1e-12, nan_ok=True)
 
 
+def test_a_counted_group_equals_its_images_written_out():
+    """Three images share a scene; pycocotools evaluates the resampled scenes written out."""
+    truth, found = random_problem(
+        np.random.default_rng(6), n_images=36, n_classes=2, objects=6, detections=15, ties=False
+    )
+    scenes = {image['id']: 'xyz'[i % 3] * (i // 9 + 1) for i, image in enumerate(truth['images'])}
+    for image in truth['images']:
+        image['scene'] = scenes[image['id']]
+    annotations = load_annotations(truth)
+    problem = Problem(annotations, stratify('cover', annotations), group_by='scene')
+    run = evaluate_run(problem, load_detections(found, annotations), n_boot=12, seed=2)
+    rng = np.random.default_rng([2, 0])
+    names = list(dict.fromkeys(scenes[i] for i in sorted(scenes)))
+    draws = rng.integers(0, 12, (LANES, 12))
+    for b in range(1, 13):
+        drawn = [names[n] for n in draws[b]]
+        counts = [drawn.count(scenes[i]) for i in sorted(scenes)]
+        expected = pycocotools_evaluate(*written_out(truth, found, counts)).stats[0]
+        assert run.replicates[Scope(), 'AP'][b] == pytest.approx(expected, abs=1e-12)
+    whole = pycocotools_evaluate(truth, found).stats[0]
+    assert run.replicates[Scope(), 'AP'][0] == pytest.approx(whole, abs=1e-12)
+
+
 def test_replicates_are_multinomial_and_the_first_is_the_data():
-    counts = np.concatenate([replicate(50, 0, block) for block in range(40)], axis=1)
+    counts = np.concatenate([replicate(np.arange(50), 0, block) for block in range(40)], axis=1)
     assert (counts[:, 0] == 1).all()
     assert (counts.sum(axis=0) == 50).all()
     drawn = counts[:, 1:]

@@ -108,7 +108,7 @@ def test_labels_of_ones_own_are_checked(labels, names, message):
 
 def test_a_false_detection_is_charged_to_the_object_it_overlaps_best_else_the_nearest():
     truth = truth_of([0, 0, 10, 10], [8, 0, 40, 40], [80, 80, 5, 5], images=[1, 1, 1])
-    labels = np.array([0, 1, 2])
+    strata = Stratification(np.array([0, 1, 2]), ('a', 'b', 'c'))
     boxes = [[0, 0, 12, 12], [20, 10, 30, 30], [95, 95, 3, 3], [0, 60, 4, 4]]
     found = load_detections(
         [{'image_id': 1, 'category_id': 1, 'bbox': box, 'score': 0.5} for box in boxes]
@@ -117,7 +117,7 @@ def test_a_false_detection_is_charged_to_the_object_it_overlaps_best_else_the_ne
     )
     # By overlap; by overlap; nearest; nearest centre (that of the first object is 57 away, of the
     # second 50); an image without objects.
-    assert charge(truth, found, labels).tolist() == [0, 1, 2, 1, 0]
+    assert charge(truth, found, strata).tolist() == [0, 1, 2, 1, 0]
 
 
 def test_scopes_are_strata_crossed_with_sizes_and_bounds_belong_to_both():
