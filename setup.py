@@ -24,7 +24,6 @@ TEST = [
     'pytest-timeout',
     'pytest-xdist',
     'ruff',
-    'scipy',
     'tidecv',
     'timm',
 ]
@@ -44,6 +43,7 @@ setup(
         'numpy',
         'pycocotools',
         'rich',
+        'scipy',
         'setuptools<81',  # mmengine reads pkg_resources
         'torch>=2.1',
         'torchvision>=0.16',
