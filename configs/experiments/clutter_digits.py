@@ -12,8 +12,9 @@ baseline = 'baseline'
 control = 'control'
 seeds = [0, 1, 2]
 dose = 'level'
+group_by = 'scene'
 _folder = '../clutter_digits/retinanet_r18-'
-_end = '_3e_clutter-digits.py'
+_end = '_2e_clutter-digits.py'
 arms = {
     'baseline': f'{_folder}narrow_fpn{_end}',
     'control': f'{_folder}narrow-control-c3-c5_fpn{_end}',
@@ -31,6 +32,6 @@ arms = {
     'ltp-neck': f'{_folder}narrow_fpn-ltp{_end}',
     'baseline-again': dict(config=f'{_folder}narrow_fpn{_end}', seeds=[3, 4, 5]),
     'quarter': dict(
-        config=f'{_folder}narrow_fpn{_end}', overrides={'train_dataloader.dataset.indices': 1000}
+        config=f'{_folder}narrow_fpn{_end}', overrides={'train_dataloader.dataset.indices': 375}
     ),
 }

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / 'clutter_digits'
 ARMS = {
-    'baseline': 'retinanet_r18-narrow_fpn_3e_clutter-digits.py',
-    'cbam-backbone': 'retinanet_r18-narrow-cbam-c3-c5_fpn_3e_clutter-digits.py',
+    'baseline': 'retinanet_r18-narrow_fpn_2e_clutter-digits.py',
+    'cbam-backbone': 'retinanet_r18-narrow-cbam-c3-c5_fpn_2e_clutter-digits.py',
 }
 SHOWN_SCORE = 0.3
 

@@ -3,16 +3,15 @@
 A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
 
     baseline = 'baseline'
-    control = 'control'
     seeds = [0, 1, 2]
     overrides = dict(data_root='data/my_set')  # of all arms
     arms = dict(
         baseline='../my_set/retinanet.py',
-        control=dict(config='../my_set/retinanet-control.py', overrides={'train_cfg.max_epochs': 6}),
+        wide=dict(config='../my_set/retinanet.py', overrides={'model.backbone.depth': 101}),
     )
 
-Paths of configs are relative to the plan. ``overrides`` are what ``--cfg-options`` takes. Names that
-begin with ``_`` are the file's own.
+Paths of configs are relative to the plan. ``overrides`` are what ``--cfg-options`` takes. Names
+that begin with ``_`` are the file's own.
 """
 
 import re
@@ -73,6 +72,8 @@ class Plan:
         strata: Measure and cut points, such as ``'cover:0.1,0.3'``.
         dose: Field of the annotation file's images that says the amount of clutter, such as
             ``'level'``; ``None`` for no dose-response.
+        group_by: Field of the images that belong together, such as ``'scene'``: the bootstrap draws
+            all images with one value at once.
         n_boot: Bootstrap replicates.
         overrides: Changes of every arm's config, below the arm's own.
     """
@@ -84,6 +85,7 @@ class Plan:
     control: Optional[str] = None
     strata: str = 'cover:0.1,0.3'
     dose: Optional[str] = None
+    group_by: Optional[str] = None
     n_boot: int = 1000
     overrides: Mapping[str, Any] = field(default_factory=dict)
 

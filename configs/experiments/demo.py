@@ -1,0 +1,19 @@
+"""The demo: CBAM in the backbone and in the neck against no attention, two seeds each.
+
+spatialattn demo
+
+It is the same as
+
+spatialattn scenes --out data/clutter_digits
+spatialattn sweep configs/experiments/demo.py --jobs 2
+"""
+
+baseline = 'baseline'
+seeds = [0, 1]
+dose = 'level'
+group_by = 'scene'
+arms = {
+    'baseline': '../clutter_digits/retinanet_r18-narrow_fpn_2e_clutter-digits.py',
+    'cbam-backbone': '../clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_2e_clutter-digits.py',
+    'cbam-neck': '../clutter_digits/retinanet_r18-narrow_fpn-cbam_2e_clutter-digits.py',
+}
