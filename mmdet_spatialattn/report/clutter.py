@@ -1,18 +1,19 @@
 """The page of ``spatialattn clutter``: how cluttered a data set is, with its extreme images."""
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 
 from .. import __version__
 from ..errors import require
 from ..evaluation.clutter import ENOUGH, ClutterTable, stratum_warning
-from ..evaluation.images import find_images, read_image
+from ..evaluation.images import find_images
 from ..evaluation.measures import MEANINGS
 from ..evaluation.strata import SIZES, Strata
 from ..io import PathLike
-from .page import Box, Picture, picture, write_page
+from .gallery import stratum_picture
+from .page import Picture, bounds, write_page
 
 PICTURES = 6
 """Images shown at each end."""
@@ -49,7 +50,7 @@ def write_clutter_page(
         version=__version__,
         data=data,
         name=Path(data['annotations']).name,
-        bounds=_bounds(Strata().cuts),
+        bounds=bounds(Strata().cuts),
         colors=STRATUM_COLORS,
         sizes=list(SIZES),
         enough=ENOUGH,
@@ -59,12 +60,6 @@ def write_clutter_page(
         meanings=MEANINGS,
         ends=ends,
     )
-
-
-def _bounds(cuts: tuple[float, ...]) -> list[str]:
-    """Say in words which values belong to each stratum."""
-    inner = [f'from {low:g} to {high:g}' for low, high in zip(cuts, cuts[1:])]
-    return [f'below {cuts[0]:g}', *inner, f'{cuts[-1]:g} and above']
 
 
 def _extremes(table: ClutterTable, images_dir: PathLike) -> dict[str, list[Picture]]:
@@ -78,26 +73,8 @@ def _extremes(table: ClutterTable, images_dir: PathLike) -> dict[str, list[Pictu
     n = min(PICTURES, len(order) // 2 or len(order))
     least = [i for i in np.lexsort((-number, mean)) if i in set(order[n:].tolist())][:n]
     paths = find_images(table.annotations, images_dir)
+    strata, cover = Strata().apply(table.annotations), table.objects['cover']
     return {
-        'most': [_picture(table, int(i), paths[i]) for i in order[:n]],
-        'least': [_picture(table, int(i), paths[i]) for i in least],
+        end: [stratum_picture(table.annotations, int(i), paths[i], cover, strata) for i in of]
+        for end, of in (('most', order[:n]), ('least', least))
     }
-
-
-def _picture(table: ClutterTable, index: int, path: Any) -> Picture:
-    """Return one image with its boxes in the colours of their strata."""
-    from .figures import STRATUM_COLORS
-
-    of, cover, cuts = table.annotations, table.objects['cover'], Strata().cuts
-    image = read_image(path, of.image_sizes[index])
-    boxes = [
-        Box(
-            of.boxes[i].tolist(),
-            STRATUM_COLORS[int(np.digitize(cover[i], cuts))],
-            f'{of.category_names[of.category[i]]}, cover {cover[i]:.2f}',
-        )
-        for i in np.flatnonzero((of.image == index) & ~of.iscrowd)
-    ]
-    mean = table.mean_of_image('cover')[index]
-    caption = f'{of.file_names[index]}: {len(boxes)} objects, mean cover {mean:.2f}'
-    return picture(image, boxes, caption, f'Image with {len(boxes)} boxes drawn on it')

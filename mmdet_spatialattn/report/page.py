@@ -17,21 +17,39 @@ PICTURE_SIDE = 480
 
 @dataclass(frozen=True)
 class Box:
-    """A box on a picture: x, y, width, height in pixels of the image, a colour, what it is."""
+    """A box on a picture.
+
+    Attributes:
+        box: x, y, width, height in pixels of the image.
+        color: Of its line.
+        title: What it is, shown when pointed at.
+        label: A word or two beside it.
+        dashed: Whether its line is.
+    """
 
     box: Sequence[float]
     color: str
     title: str
+    label: str = ''
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What lies over a picture and is shown or hidden as one; layers of a name switch together."""
+
+    name: str
+    boxes: Sequence[Box]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An inlined picture with boxes over it.
+    """An inlined picture with layers over it.
 
     Attributes:
         source: A ``data:`` URI.
-        width, height: Of the image, in whose pixels the boxes are.
-        boxes: What is drawn over it.
+        width, height: Of the image, in whose pixels the layers are.
+        layers: What is drawn over it, the first at the bottom.
         caption: What stands below it.
         alt: What it shows, for those who do not see it.
     """
@@ -39,12 +57,12 @@ class Picture:
     source: str
     width: int
     height: int
-    boxes: Sequence[Box]
+    layers: Sequence[Layer]
     caption: str
     alt: str
 
 
-def picture(image: np.ndarray, boxes: Sequence[Box], caption: str, alt: str) -> Picture:
+def picture(image: np.ndarray, layers: Sequence[Layer], caption: str, alt: str) -> Picture:
     """Inline an image, ``(H, W, 3)`` uint8 BGR, as a small JPEG."""
     cv2 = require('cv2', 'lite')
     height, width = image.shape[:2]
@@ -53,7 +71,18 @@ def picture(image: np.ndarray, boxes: Sequence[Box], caption: str, alt: str) -> 
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode('.jpg', small, [cv2.IMWRITE_JPEG_QUALITY, 80])
     source = f'data:image/jpeg;base64,{base64.b64encode(data).decode()}'
-    return Picture(source, width, height, boxes, caption, alt)
+    return Picture(source, width, height, layers, caption, alt)
+
+
+def bounds(cuts: Sequence[float]) -> list[str]:
+    """Say in words which values belong to each stratum.
+
+    Example:
+        >>> bounds((0.1, 0.3))
+        ['below 0.1', 'from 0.1 to 0.3', '0.3 and above']
+    """
+    inner = [f'from {low:g} to {high:g}' for low, high in zip(cuts, cuts[1:])]
+    return [f'below {cuts[0]:g}', *inner, f'{cuts[-1]:g} and above']
 
 
 def write_page(path: PathLike, template: str, **context: Any) -> None:

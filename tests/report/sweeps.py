@@ -1,0 +1,183 @@
+"""A finished sweep on disk: real scenes, detections made from their ground truth, real statistics."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+
+from mmdet_spatialattn.datasets.scenes import write_scenes
+from mmdet_spatialattn.evaluation import compare
+from mmdet_spatialattn.io import read_json, write_json
+
+LEVELS = (0, 2, 4)
+SKILLS = {'baseline': 0.0, 'control': 0.02, 'cbam-backbone': 0.5}
+"""Which share of the errors an arm avoids."""
+
+
+def detect(annotations: dict[str, Any], skill: float, seed: int) -> list[dict[str, Any]]:
+    """Return what a detector might find: the more cover and clutter, the worse, less by skill."""
+    rng = np.random.default_rng([seed, round(100 * (1 + skill))])
+    level = {image['id']: image['level'] for image in annotations['images']}
+    skill += 0.02 * rng.normal()  # the luck of a seed
+    found = []
+    for one in annotations['annotations']:
+        difficulty = (0.1 + 0.6 * one['cover'] + 0.08 * level[one['image_id']]) * (1 - skill)
+        if rng.random() < difficulty:
+            continue
+        kind = one['category_id'] if rng.random() > difficulty / 2 else rng.integers(1, 11)
+        for _ in range(1 + (rng.random() < difficulty / 2)):
+            box = np.array(one['bbox']) + rng.normal(0, 10 * difficulty, 4)
+            found.append(_detection(one['image_id'], kind, box, rng.beta(6 - 4 * difficulty, 2)))
+    for image in annotations['images']:
+        for _ in range(rng.poisson(2 * (1 - skill))):
+            box = np.concatenate([rng.uniform(0, image['width'] - 30, 2), rng.uniform(20, 40, 2)])
+            found.append(_detection(image['id'], rng.integers(1, 11), box, rng.beta(2, 4)))
+    return found
+
+
+def _detection(image_id: int, category_id: int, box: np.ndarray, score: float) -> dict[str, Any]:
+    x, y, width, height = box.round(1).tolist()
+    return {
+        'image_id': image_id,
+        'category_id': int(category_id),
+        'bbox': [x, y, max(width, 1), max(height, 1)],
+        'score': round(float(score), 4),
+    }
+
+
+def write_sweep(
+    folder: Path,
+    skills: Mapping[str, float] = SKILLS,
+    seeds: tuple[int, ...] = (0, 1),
+    scenes: int = 100,
+    levels: tuple[int, ...] = LEVELS,
+    annotations: Optional[dict[str, Any]] = None,
+) -> Path:
+    """Write a sweep's folder as the collector leaves it; a fifth of the scenes are tested."""
+    write_scenes(folder / 'scenes', images=scenes, levels=levels)
+    path = folder / 'scenes' / 'annotations' / 'val.json'
+    if annotations is not None:
+        write_json(path, annotations)
+    truth = read_json(path)
+    runs: dict[str, list[str]] = {}
+    for arm, skill in skills.items():
+        for seed in seeds:
+            source = f'{arm}/seed_{seed}/detections.bbox.json'
+            write_json(folder / source, detect(truth, skill, seed), indent=None)
+            runs.setdefault(arm, []).append(source)
+    arms = {arm: [str(folder / source) for source in sources] for arm, sources in runs.items()}
+    comparison = compare(str(path), arms, n_boot=100).to_json()
+    for arm, sources in runs.items():
+        for run, source in zip(comparison['arms'][arm]['runs'], sources):
+            run['source'] = source
+    write_json(folder / 'verdict.json', _verdict(comparison, runs, seeds, levels))
+    write_json(
+        folder / 'cost.json',
+        {
+            arm: {'latency': 0.02 * (1 + i / 10), 'latency_ratio': 1 + i / 10}
+            for i, arm in enumerate(skills)
+        },
+    )
+    return folder
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    """Replace keys of the verdict."""
+    path = folder / 'verdict.json'
+    path.write_text(json.dumps({**read_json(path), **changes}), encoding='utf-8')
+
+
+def _verdict(
+    comparison: dict[str, Any],
+    runs: dict[str, list[str]],
+    seeds: tuple[int, ...],
+    levels: tuple[int, ...],
+) -> dict[str, Any]:
+    baseline, *others = runs
+    return {
+        'format': 'mmdet_spatialattn verdict',
+        'version': 1,
+        'plan': {
+            'name': 'digits',
+            'baseline': baseline,
+            'control': 'control' if 'control' in runs else None,
+            'seeds': list(seeds),
+            'strata': 'cover:0.1,0.3',
+            'dose': 'level',
+            'group_by': 'scene',
+            'n_boot': 100,
+            'overrides': {'train_cfg.max_epochs': 3},
+            'arms': {
+                arm: {'config': f'configs/{arm}.py', 'overrides': {}, 'seeds': list(seeds)}
+                for arm in runs
+            },
+        },
+        'data': {'annotations': 'scenes/annotations/val.json', 'images': 'scenes/images'},
+        'comparison': comparison,
+        'dose': _dose(comparison, runs, levels),
+        'costs': {
+            arm: {'parameters': 10**6 + 4321 * i, 'flops': 10**9 + 10**6 * i, 'memory': 10**7 + i}
+            for i, arm in enumerate(runs)
+        },
+        'audits': {
+            arm: '' if arm == baseline else f'place  channels\nlayer2.{i}  64'
+            for i, arm in enumerate(runs)
+        },
+        'differences': {
+            arm: ''
+            if arm == baseline
+            else f'--- {baseline}\n+++ {arm}\n@@ -1 +1 @@\n-a = 0\n+a = {i}\n'
+            for i, arm in enumerate(runs)
+        },
+        'failed': [],
+        'environment': {
+            'versions': {'torch': '2.14.1', 'mmdet': '3.3.0'},
+            'hardware': {'processor': 'test', 'cores': 2, 'memory': 2**34, 'device': 'cpu'},
+            'commit': 'abc1234',
+        },
+    }
+
+
+def _dose(
+    comparison: dict[str, Any], runs: dict[str, list[str]], levels: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return a dose-response of the schema: that the numbers are made up does not matter here."""
+
+    def interval(value: float, reach: float) -> dict[str, Any]:
+        ends = {'estimate': value, 'low': value - reach, 'high': value + reach}
+        return {**ends, 'se': reach / 2, 'df': 9.0}
+
+    def curve(arm: str) -> list[float]:
+        ap = comparison['arms'][arm]['overall']['AP']
+        return [ap * (1.2 - 0.1 * level) for level in levels]
+
+    arms, effects = {}, {}
+    baseline = next(iter(runs))
+    for arm, sources in runs.items():
+        ap = curve(arm)
+        mpc = sum(ap[1:]) / len(ap[1:])
+        arms[arm] = {
+            'AP': [interval(value, 0.03) for value in ap],
+            'mPC': interval(mpc, 0.02),
+            'rPC': interval(mpc / ap[0], 0.05),
+            'runs': [{'source': s, 'AP': ap, 'mPC': mpc, 'rPC': mpc / ap[0]} for s in sources],
+        }
+        if arm != baseline:
+            tests = {'p': 0.01, 'p_holm': 0.02, 'detectable': 0.03}
+            change = [a - b for a, b in zip(ap, curve(baseline))]
+            effects[arm] = {
+                'AP': [{**interval(value, 0.02), **tests} for value in change],
+                'mPC': {**interval(change[-1], 0.02), **tests},
+                'rPC': {**interval(0.01, 0.02), **tests},
+            }
+    return {
+        'field': 'level',
+        'doses': list(levels),
+        'images': [20] * len(levels),
+        'objects': [170] * len(levels),
+        'arms': arms,
+        'effects': effects,
+        'notes': [],
+    }
