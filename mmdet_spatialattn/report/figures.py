@@ -27,6 +27,9 @@ STRATUM_COLORS = ('#3f97d0', '#a86e00', '#8c1d3f')
 SYMBOLS = ('circle', 'square', 'triangle-up', 'cross', 'x', 'pentagon', 'star')
 """Of strata in plots: colour is never all that tells them apart."""
 
+EFFECT = 'effect on AP in points'
+"""Title of an axis."""
+
 SIZE_COLORS = ('#1f3b57', '#5b84ac', '#b9cfe4')
 """Small to large."""
 
@@ -189,7 +192,7 @@ def effects(comparison: Comparison) -> go.Figure:
     """Return every arm's effects on AP in points and its clutter gain, with their intervals."""
     data = comparison.to_json()
     series = [*effect_series(data), gain_series(data)[0]]
-    return forest(series, list(data['effects']), f'AP above {data["settings"]["baseline"]}')
+    return forest(series, list(data['effects']), f'{EFFECT} against {data["settings"]["baseline"]}')
 
 
 def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figure:
@@ -198,7 +201,7 @@ def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figu
     Args:
         series: What stands in every row.
         rows: Their names, from the top.
-        title: Of the axis; it is in points, hundredths.
+        title: Of the axis, which is in points, hundredths.
     """
     figure = go.Figure()
     for k, (name, color, symbol, values) in enumerate(series):
@@ -220,7 +223,7 @@ def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figu
         showlegend=True,
         legend={'orientation': 'h', 'y': 1, 'yanchor': 'bottom', 'x': 0},
         margin={'t': 36},
-        xaxis={'title': {'text': html.escape(f'{title}, in points')}, 'zeroline': False},
+        xaxis={'title': {'text': html.escape(title)}, 'zeroline': False},
     )
 
 
@@ -325,7 +328,7 @@ def cost_against_effect(
     styled(figure, height=420)
     return figure.update_layout(
         xaxis={'title': {'text': 'times the baseline'}},
-        yaxis={'title': {'text': 'effect on AP in points'}, 'zeroline': False},
+        yaxis={'title': {'text': EFFECT}, 'zeroline': False},
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Optional
 
 import numpy as np
@@ -162,8 +163,8 @@ def strata_examples(
     folder: PathLike,
     strata: Strata,
     group: Optional[Sequence[Any]] = None,
-) -> dict[str, list[Picture]]:
-    """Return pictures of the images that hold most of each stratum and least of the others.
+) -> list[Picture]:
+    """Return pictures of the images with the largest share of objects of each stratum in turn.
 
     Args:
         annotations: The test set.
@@ -172,21 +173,23 @@ def strata_examples(
         group: See :func:`most_different`.
 
     Raises:
-        UserError: An image is absent or cannot be read.
+        UserError: An image is absent or cannot be read, or the strata cannot be applied.
     """
     paths = find_images(annotations, folder)
-    values, sorted_ = measure(annotations, strata.measure), strata.apply(annotations)
+    values, applied = measure(annotations, strata.measure), strata.apply(annotations)
     n_images = len(annotations.image_ids)
-    examples = {}
-    for s, name in enumerate(sorted_.names):
-        sign = np.where(sorted_.labels == s, -1, np.where(sorted_.labels >= 0, 1, 0))
-        excess = np.bincount(annotations.image, sign, n_images)
-        examples[name] = [
-            stratum_picture(annotations, i, paths[i], values, sorted_)
-            for i in most_different(excess, EXAMPLES, group)
-            if excess[i] < 0
-        ]
-    return examples
+    in_any = np.bincount(annotations.image[applied.labels >= 0], minlength=n_images)
+    chosen = []
+    for s in range(len(applied.names)):
+        held = np.bincount(annotations.image[applied.labels == s], minlength=n_images)
+        share = held / np.maximum(in_any, 1) + 1e-3 * held  # of equal shares the fuller image
+        chosen.append(most_different(-share, EXAMPLES, group))
+    return [
+        stratum_picture(annotations, i, paths[i], values, applied, f'{applied.names[s]}: ')
+        for images in zip_longest(*chosen)
+        for s, i in enumerate(images)
+        if i is not None
+    ]
 
 
 def stratum_picture(
@@ -195,6 +198,7 @@ def stratum_picture(
     path: PathLike,
     values: np.ndarray,
     strata: Stratification,
+    title: str = '',
 ) -> Picture:
     """Return an image with its objects in the colours of their strata.
 
@@ -204,6 +208,7 @@ def stratum_picture(
         path: Its file.
         values: ``(n,)``, the measure of every object.
         strata: How the objects are sorted by it.
+        title: What the caption begins with.
     """
     from .figures import stratum_colors
 
@@ -216,7 +221,7 @@ def stratum_picture(
         )
         for i in _objects(annotations, index)
     ]
-    caption = f'{annotations.file_names[index]}: {len(boxes)} objects'
+    caption = f'{title}{annotations.file_names[index]}: {len(boxes)} objects'
     if boxes:
         mean = np.nanmean(values[_objects(annotations, index)])
         caption += f', mean {strata.measure} {mean:.2f}'

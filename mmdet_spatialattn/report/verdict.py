@@ -9,6 +9,7 @@ Both are made from the sweep's folder alone, which stays as it is but for the tw
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -107,7 +108,7 @@ def write_verdict_page(folder: PathLike) -> Path:
             for kind, name in COSTS.items()
             if any(kind in sweep.ratios(arm) for arm in sweep.others)
         },
-        level=f'{100 * sweep.comparison["settings"]["level"]:g} %',
+        level=_percent(sweep.comparison['settings']['level']),
         meanings=MEANINGS,
         layers={'objects': OBJECTS, 'baseline': BASELINE, 'arm': ARM},
         box_colors={'right': RIGHT_COLOR, 'wrong': WRONG_COLOR, 'object': TRUTH_COLOR},
@@ -396,7 +397,7 @@ class Sweep:
                 (
                     arm,
                     f'{of["parameters"]:,}' if 'parameters' in of else NONE,
-                    short(of['flops'] / 1e9) if 'flops' in of else NONE,
+                    f'{of["flops"] / 1e9:.4g}' if 'flops' in of else NONE,
                     f'{of["memory"] / 1e6:.1f}' if 'memory' in of else NONE,
                     short(1000 * of['latency']) if 'latency' in of else NONE,
                     f'{of["latency_ratio"]:.2f}' if 'latency_ratio' in of else NONE,
@@ -412,8 +413,11 @@ class Sweep:
             self.comparison['settings'],
             self.data['environment'],
         )
-        hardware = environment['hardware']
+        hardware = dict(environment['hardware'])
+        if hardware.get('memory'):
+            hardware['memory'] = f'{hardware["memory"] / 1e9:.0f} GB'
         versions = ', '.join(f'{name} {v}' for name, v in environment['versions'].items())
+        by = f' by {self.plan["group_by"]}' if self.plan.get('group_by') else ''
         cuts = ', '.join(f'{cut:g}' for cut in settings['cuts'])
         return {
             'Test set': f'{of["file"]}: {of["images"]} images, {of["objects"]} objects, '
@@ -424,10 +428,9 @@ class Sweep:
             'Strata': f'{settings["measure"] or "given"}, cut at {cuts or "no value"}',
             'Dose': self.plan['dose'] or 'none',
             'Matching': f'{settings["iou_type"]}, at most {settings["max_detections"]} detections',
-            'Intervals': f'{settings["level"]:.0%}, {settings["n_boot"]} resamples of the images'
-            + (f' by {self.plan["group_by"]}' if self.plan.get('group_by') else '')
-            + f', seed {settings["seed"]}',
-            'Detectable': f'with a chance of {settings["power"]:.0%}',
+            'Intervals': f'{_percent(settings["level"])}, {settings["n_boot"]} resamples of the '
+            f'images{by}, seed {settings["seed"]}',
+            'Detectable': f'with a chance of {_percent(settings["power"])}',
             'Versions': versions,
             'Hardware': ', '.join(f'{name}: {value}' for name, value in hardware.items()),
             'Commit': environment['commit'] or 'unknown',
@@ -437,11 +440,13 @@ class Sweep:
     def plan_file(self) -> str:
         """The plan as a file that ``spatialattn sweep`` reads."""
         plan = {key: value for key, value in self.plan.items() if value not in (None, {})}
-        plan['arms'] = {
-            arm: {key: value for key, value in of.items() if value}
-            for arm, of in self.plan['arms'].items()
-        }
-        return json.dumps(plan, indent=2)
+        plan['arms'] = {}
+        for arm, of in self.plan['arms'].items():
+            own = {'overrides': of['overrides'], 'seeds': of['seeds']}
+            own = {k: v for k, v in own.items() if v and v != self.plan.get(k)}
+            plan['arms'][arm] = {'config': of['config'], **own} if own else of['config']
+        text = json.dumps(plan, indent=2)
+        return re.sub(r'\[\n([-\d.,\s]+)\]', lambda m: f'[{" ".join(m[1].split())}]', text)
 
     def _of_arms(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for arm in self.arms:
@@ -460,7 +465,7 @@ class Pictures(NamedTuple):
     """The pictures of a page, or why there are none."""
 
     missing: str
-    strata: dict[str, list[Picture]]
+    strata: list[Picture]
     galleries: dict[str, Gallery]
 
 
@@ -478,7 +483,7 @@ def _pictures(sweep: Sweep) -> Pictures:
         found = galleries(annotations, folder, runs, sweep.baseline, group)
         return Pictures('', examples, found)
     except UserError as error:
-        return Pictures(str(error), {}, {})
+        return Pictures(str(error), [], {})
 
 
 def _groups(annotations: Annotations, path: Path, field: Optional[str]) -> Optional[list[Any]]:
@@ -500,7 +505,6 @@ def _figures(sweep: Sweep) -> dict[str, Any]:
     from . import figures as draw
 
     comparison, dose = sweep.comparison, sweep.dose
-    above = f'AP above {sweep.baseline}'
     effects, gains = draw.effect_series(comparison), draw.gain_series(comparison)
     dots = {
         place: {
@@ -527,19 +531,19 @@ def _figures(sweep: Sweep) -> dict[str, Any]:
     }
     curves = {}
     if dose:
-        for part, title in (('arms', 'AP in points'), ('effects', above + ', in points')):
+        for part, title in (('arms', 'AP in points'), ('effects', draw.EFFECT)):
             values = {arm: of['AP'] for arm, of in dose[part].items()}
             curves[part] = draw.dose_curves(dose['doses'], values, (dose['field'], title))
     return {
-        'effects': draw.forest(effects, sweep.others, above),
-        'gains': draw.forest(gains, sweep.others, 'clutter gain in AP'),
+        'effects': draw.forest(effects, sweep.others, draw.EFFECT),
+        'gains': draw.forest(gains, sweep.others, 'clutter gain in AP points'),
         'runs': {place: draw.run_dots(values, sweep.baseline) for place, values in dots.items()},
         'dose': curves,
         'cost': draw.cost_against_effect(ratios, {sweep.baseline: zero, **found})
         if any(ratios.values())
         else None,
         'errors': {
-            arm: draw.forest(series, ERROR_TYPES, 'change of the AP50 it costs')
+            arm: draw.forest(series, ERROR_TYPES, 'change of the cost, AP50 points')
             for arm, series in errors.items()
         },
     }
@@ -622,6 +626,11 @@ def _points(value: Optional[float]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f'{number} {noun}{"" if number == 1 else "s"}'
+
+
+def _percent(share: float) -> str:
+    """Return a share as a percentage."""
+    return f'{100 * share:g} %'
 
 
 def _capital(text: str) -> str:
