@@ -20,6 +20,7 @@ TEST = [
     'onnx',
     'onnxruntime',
     'onnxscript',
+    'playwright',
     'pytest',
     'pytest-timeout',
     'pytest-xdist',

@@ -1,4 +1,4 @@
-"""A finished sweep on disk: real scenes, detections made from their ground truth, real statistics."""
+"""A finished sweep on disk: real scenes and statistics, detections made from the ground truth."""
 
 import json
 from collections.abc import Mapping
@@ -95,7 +95,7 @@ def _verdict(
     seeds: tuple[int, ...],
     levels: tuple[int, ...],
 ) -> dict[str, Any]:
-    baseline, *others = runs
+    baseline = next(iter(runs))
     return {
         'format': 'mmdet_spatialattn verdict',
         'version': 1,

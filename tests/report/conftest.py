@@ -1,0 +1,42 @@
+"""A browser to look at pages with."""
+
+import shutil
+
+import pytest
+
+
+@pytest.fixture(scope='session')
+def chromium():
+    """Headless Chromium."""
+    path = shutil.which('chromium') or shutil.which('google-chrome')
+    if path is None:
+        pytest.skip('needs Chromium')
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        arguments = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
+        browser = play.chromium.launch(executable_path=path, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(chromium):
+    """Open a page at a width, all of whose plots are then drawn; it must complain of nothing."""
+    pages, complaints = [], []
+
+    def open_page(path, width=1280):
+        page = chromium.new_page(viewport={'width': width, 'height': 900})
+        pages.append(page)
+        page.on('console', lambda message: complaints.append(message.text))
+        page.on('pageerror', lambda error: complaints.append(str(error)))
+        page.on('request', lambda r: r.url.startswith('http') and complaints.append(r.url))
+        page.goto(path.as_uri())
+        every = "[...document.querySelectorAll('[id^=figure-]')].every"
+        page.wait_for_function(f"{every}(figure => figure.querySelector('.main-svg'))")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert complaints == []
