@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Optional
 from .. import __version__
 from ..errors import UserError, require
 from ..evaluation.clutter import ENOUGH
-from ..evaluation.coco import Annotations, load_annotations
+from ..evaluation.coco import load_annotations
 from ..evaluation.inference import Estimate
 from ..evaluation.measures import MEANINGS
 from ..evaluation.strata import SIZES, Strata
@@ -417,7 +417,7 @@ class Sweep:
         if hardware.get('memory'):
             hardware['memory'] = f'{hardware["memory"] / 1e9:.0f} GB'
         versions = ', '.join(f'{name} {v}' for name, v in environment['versions'].items())
-        by = f' by {self.plan["group_by"]}' if self.plan.get('group_by') else ''
+        by = f' by {settings["group_by"]}' if settings.get('group_by') else ''
         cuts = ', '.join(f'{cut:g}' for cut in settings['cuts'])
         return {
             'Test set': f'{of["file"]}: {of["images"]} images, {of["objects"]} objects, '
@@ -470,28 +470,19 @@ class Pictures(NamedTuple):
 
 
 def _pictures(sweep: Sweep) -> Pictures:
-    images = sweep.data['data']['images']
     settings = sweep.comparison['settings']
     try:
-        path = sweep.path(sweep.data['data']['annotations'])
-        annotations = load_annotations(path)
-        group = _groups(annotations, path, sweep.plan.get('group_by'))
+        annotations = load_annotations(sweep.path(sweep.data['data']['annotations']))
+        by = settings.get('group_by')
+        group = annotations.image_field(by) if by else None
         strata = Strata(settings['measure'], tuple(settings['cuts']))
-        folder = sweep.path(images)
+        folder = sweep.path(sweep.data['data']['images'])
         examples = strata_examples(annotations, folder, strata, group)
         runs = {arm: [sweep.path(file) for file in files] for arm, files in sweep.runs.items()}
         found = galleries(annotations, folder, runs, sweep.baseline, group)
         return Pictures('', examples, found)
     except UserError as error:
         return Pictures(str(error), [], {})
-
-
-def _groups(annotations: Annotations, path: Path, field: Optional[str]) -> Optional[list[Any]]:
-    """Return the group of every image, such as its scene; ``None`` where images stand alone."""
-    if not field:
-        return None
-    by_id = {image['id']: image.get(field) for image in read_json(path)['images']}
-    return [by_id[image_id] for image_id in annotations.image_ids]
 
 
 def _colors(sweep: Sweep) -> list[str]:

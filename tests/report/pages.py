@@ -7,7 +7,10 @@ NASTY = '</script><script>alert(1)</script><b>&amp;"\''
 
 
 class Reader(HTMLParser):
-    """Collects elements, text, and the tables by caption: rows of cells, the header first."""
+    """Collects elements, text, and the tables by caption: rows of cells, the header first.
+
+    What stands directly behind a script or a style is lost with it: it is never text of ours.
+    """
 
     def __init__(self, html):
         super().__init__()
@@ -33,6 +36,8 @@ class Reader(HTMLParser):
             self._inside = None
 
     def handle_data(self, data):
+        if self.elements and self.elements[-1][0] in ('script', 'style'):
+            return
         self.text.append(data)
         if self._inside == 'caption':
             self._caption += data

@@ -8,11 +8,11 @@ from typing import Any, Optional
 import numpy as np
 
 from mmdet_spatialattn.datasets.scenes import write_scenes
-from mmdet_spatialattn.evaluation import compare
+from mmdet_spatialattn.evaluation import compare, dose_response
 from mmdet_spatialattn.io import read_json, write_json
 
 LEVELS = (0, 2, 4)
-SKILLS = {'baseline': 0.0, 'control': 0.02, 'cbam-backbone': 0.5}
+SKILLS = {'narrow': 0.0, 'control': 0.02, 'cbam-backbone': 0.5}
 """Which share of the errors an arm avoids."""
 
 
@@ -68,11 +68,13 @@ def write_sweep(
             write_json(folder / source, detect(truth, skill, seed), indent=None)
             runs.setdefault(arm, []).append(source)
     arms = {arm: [str(folder / source) for source in sources] for arm, sources in runs.items()}
-    comparison = compare(str(path), arms, n_boot=100).to_json()
-    for arm, sources in runs.items():
-        for run, source in zip(comparison['arms'][arm]['runs'], sources):
-            run['source'] = source
-    write_json(folder / 'verdict.json', _verdict(comparison, runs, seeds, levels))
+    comparison = compare(path, arms, n_boot=100, group_by='scene').to_json()
+    dose = dose_response(path, arms, n_boot=100, group_by='scene').to_json()
+    for found in (comparison, dose):
+        for arm, sources in runs.items():
+            for run, source in zip(found['arms'][arm]['runs'], sources):
+                run['source'] = source
+    write_json(folder / 'verdict.json', _verdict(comparison, dose, runs, seeds))
     write_json(
         folder / 'cost.json',
         {
@@ -91,9 +93,9 @@ def edit(folder: Path, **changes: Any) -> None:
 
 def _verdict(
     comparison: dict[str, Any],
+    dose: dict[str, Any],
     runs: dict[str, list[str]],
     seeds: tuple[int, ...],
-    levels: tuple[int, ...],
 ) -> dict[str, Any]:
     baseline = next(iter(runs))
     return {
@@ -116,7 +118,7 @@ def _verdict(
         },
         'data': {'annotations': 'scenes/annotations/val.json', 'images': 'scenes/images'},
         'comparison': comparison,
-        'dose': _dose(comparison, runs, levels),
+        'dose': dose,
         'costs': {
             arm: {'parameters': 10**6 + 4321 * i, 'flops': 10**9 + 10**6 * i, 'memory': 10**7 + i}
             for i, arm in enumerate(runs)
@@ -137,47 +139,4 @@ def _verdict(
             'hardware': {'processor': 'test', 'cores': 2, 'memory': 2**34, 'device': 'cpu'},
             'commit': 'abc1234',
         },
-    }
-
-
-def _dose(
-    comparison: dict[str, Any], runs: dict[str, list[str]], levels: tuple[int, ...]
-) -> dict[str, Any]:
-    """Return a dose-response of the schema: that the numbers are made up does not matter here."""
-
-    def interval(value: float, reach: float) -> dict[str, Any]:
-        ends = {'estimate': value, 'low': value - reach, 'high': value + reach}
-        return {**ends, 'se': reach / 2, 'df': 9.0}
-
-    def curve(arm: str) -> list[float]:
-        ap = comparison['arms'][arm]['overall']['AP']
-        return [ap * (1.2 - 0.1 * level) for level in levels]
-
-    arms, effects = {}, {}
-    baseline = next(iter(runs))
-    for arm, sources in runs.items():
-        ap = curve(arm)
-        mpc = sum(ap[1:]) / len(ap[1:])
-        arms[arm] = {
-            'AP': [interval(value, 0.03) for value in ap],
-            'mPC': interval(mpc, 0.02),
-            'rPC': interval(mpc / ap[0], 0.05),
-            'runs': [{'source': s, 'AP': ap, 'mPC': mpc, 'rPC': mpc / ap[0]} for s in sources],
-        }
-        if arm != baseline:
-            tests = {'p': 0.01, 'p_holm': 0.02, 'detectable': 0.03}
-            change = [a - b for a, b in zip(ap, curve(baseline))]
-            effects[arm] = {
-                'AP': [{**interval(value, 0.02), **tests} for value in change],
-                'mPC': {**interval(change[-1], 0.02), **tests},
-                'rPC': {**interval(0.01, 0.02), **tests},
-            }
-    return {
-        'field': 'level',
-        'doses': list(levels),
-        'images': [20] * len(levels),
-        'objects': [170] * len(levels),
-        'arms': arms,
-        'effects': effects,
-        'notes': [],
     }
