@@ -18,6 +18,7 @@ from ..evaluation.clutter import ClutterTable
 from ..evaluation.comparison import Comparison
 from ..evaluation.measures import MEANINGS
 from ..evaluation.strata import SIZES
+from ..evaluation.verdict import points
 
 INK, GRID, BAR = '#1f2933', '#d9dee3', '#4477aa'
 
@@ -214,8 +215,8 @@ def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figu
             mode='markers',
             marker={'color': color, 'size': 9, 'symbol': symbol},
             error_x={**_reach(value for _, _, value in at), 'color': color},
-            customdata=[html.escape(f'{row}, {name}') for _, row, _ in at],
-            hovertemplate='%{customdata}: %{x:+.1f}<extra></extra>',
+            customdata=[html.escape(f'{row}, {name}: {_range(value)}') for _, row, value in at],
+            hovertemplate='%{customdata}<extra></extra>',
         )
     figure.add_vline(x=0, line={'color': INK, 'width': 1})
     _rows(figure, rows, max(18 * len(series) + 8, 36))
@@ -301,13 +302,16 @@ def dose_curves(
 
 
 def cost_against_effect(
-    costs: Mapping[str, Mapping[str, float]], found: Mapping[str, Optional[Mapping[str, float]]]
+    costs: Mapping[str, Mapping[str, float]],
+    found: Mapping[str, Optional[Mapping[str, float]]],
+    kind: str,
 ) -> go.Figure:
     """Return a marker per arm: what it costs, times the baseline, against its effect on AP.
 
     Args:
         costs: By arm and kind of cost, the ratio to the baseline; the page switches between kinds.
         found: By arm, its effect and interval; the baseline's is zero by definition.
+        kind: The kind that is shown first.
     """
     figure = go.Figure()
     for arm, ratios in costs.items():
@@ -315,7 +319,7 @@ def cost_against_effect(
         if value is None:
             continue
         figure.add_scatter(
-            x=[next(iter(ratios.values()), None)],
+            x=[ratios.get(kind)],
             y=[100 * value['estimate']],
             error_y=_reach([value]),
             mode='markers',
@@ -327,7 +331,7 @@ def cost_against_effect(
     figure.add_hline(y=0, line={'color': INK, 'width': 1})
     styled(figure, height=420)
     return figure.update_layout(
-        xaxis={'title': {'text': 'times the baseline'}},
+        xaxis={'title': {'text': f'{kind}, times the baseline'}},
         yaxis={'title': {'text': EFFECT}, 'zeroline': False},
     )
 
@@ -336,6 +340,12 @@ def _reach(values: Any) -> dict[str, Any]:
     """Return error bars from a marker to the ends of its interval, in points."""
     ends = [(v['high'] - v['estimate'], v['estimate'] - v['low']) for v in values]
     return {'array': [100 * up for up, _ in ends], 'arrayminus': [100 * down for _, down in ends]}
+
+
+def _range(value: Mapping[str, float]) -> str:
+    """Return an estimate and its interval in points."""
+    estimate, low, high = (points(value[part], True) for part in ('estimate', 'low', 'high'))
+    return f'{estimate} [{low}, {high}]'
 
 
 def _rows(figure: go.Figure, names: Sequence[str], height: int) -> None:

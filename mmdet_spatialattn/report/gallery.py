@@ -19,7 +19,7 @@ OBJECTS, BASELINE, ARM = 'objects', 'baseline', 'arm'
 
 TRUTH_COLOR, RIGHT_COLOR, WRONG_COLOR = '#1f2933', '#0077bb', '#cc3311'
 
-PICTURES = 48
+PICTURES = 36
 """Pictures of the gallery, shared among the arms: at least two each, at most eight."""
 
 EXAMPLES = 2
@@ -149,7 +149,7 @@ def galleries(
             ]
             caption = (
                 f'{annotations.file_names[i]}: {_errors(base, i, baseline)}, '
-                f'{_errors(first, i, arm)}; mean change over the runs {change[i]:+.1f}'
+                f'{_errors(first, i, arm)}; errors over all runs {change[i]:+.1f}'
             )
             alt = f'{annotations.file_names[i]} with its objects and the detections of both arms'
             image = read_image(paths[i], annotations.image_sizes[i])

@@ -36,7 +36,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Layer:
-    """What lies over a picture and is shown or hidden as one; layers of a name switch together."""
+    """What lies over a picture and is shown or hidden as one.
+
+    A control of a page shows the layers whose name is its ``data-layer``.
+    """
 
     name: str
     boxes: Sequence[Box]

@@ -54,12 +54,7 @@ WORDS = {
 }
 """The words of verdicts, from the best, and how their badges look."""
 
-COSTS = {
-    'latency': 'latency',
-    'flops': 'FLOPs',
-    'parameters': 'parameters',
-    'memory': 'memory',
-}
+COSTS = ('latency', 'FLOPs', 'parameters', 'memory')
 """Kinds of cost, as the page's switch has them."""
 
 NONE = '-'
@@ -103,11 +98,7 @@ def write_verdict_page(folder: PathLike) -> Path:
         colors=_colors(sweep),
         sizes=list(SIZES),
         enough=ENOUGH,
-        kinds={
-            kind: name
-            for kind, name in COSTS.items()
-            if any(kind in sweep.ratios(arm) for arm in sweep.others)
-        },
+        kinds=sweep.kinds,
         level=_percent(sweep.comparison['settings']['level']),
         meanings=MEANINGS,
         layers={'objects': OBJECTS, 'baseline': BASELINE, 'arm': ARM},
@@ -192,10 +183,16 @@ class Sweep:
     def ratios(self, arm: str) -> dict[str, float]:
         """Return the costs of an arm divided by the baseline's, by kind."""
         own, base = self.costs(arm), self.costs(self.baseline)
-        ratios = {k: own[k] / base[k] for k in COSTS if base.get(k) and k in own}
+        keys = {kind: kind.lower() for kind in COSTS}
+        ratios = {kind: own[k] / base[k] for kind, k in keys.items() if base.get(k) and k in own}
         if 'latency' in ratios and 'latency_ratio' in own:
             ratios['latency'] = own['latency_ratio']  # measured in pairs: the better one
         return ratios
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of cost that are known of some arm and the baseline."""
+        return [kind for kind in COSTS if any(kind in self.ratios(arm) for arm in self.others)]
 
     def path(self, name: str) -> Path:
         """Return a path of ``verdict.json``: relative ones are below the sweep's folder."""
@@ -530,8 +527,8 @@ def _figures(sweep: Sweep) -> dict[str, Any]:
         'gains': draw.forest(gains, sweep.others, 'clutter gain in AP points'),
         'runs': {place: draw.run_dots(values, sweep.baseline) for place, values in dots.items()},
         'dose': curves,
-        'cost': draw.cost_against_effect(ratios, {sweep.baseline: zero, **found})
-        if any(ratios.values())
+        'cost': draw.cost_against_effect(ratios, {sweep.baseline: zero, **found}, sweep.kinds[0])
+        if sweep.kinds
         else None,
         'errors': {
             arm: draw.forest(series, ERROR_TYPES, 'change of the cost, AP50 points')
@@ -568,7 +565,7 @@ def _markdown(sweep: Sweep) -> Iterator[str]:
         yield f'Failed runs: {", ".join(failed)}.'
     if sweep.notes:
         yield '\n'.join(f'- Note: {markdown_text(note)}' for note in sweep.notes)
-    setup = ''.join(f'- {k}: {markdown_text(v)}\n' for k, v in sweep.setup.items())
+    setup = '\n'.join(f'- {k}: {markdown_text(v)}' for k, v in sweep.setup.items())
     yield f'<details><summary>How to repeat it</summary>\n\n{setup}'
     yield f'{_fenced(sweep.plan_file)}\n\n</details>'
 

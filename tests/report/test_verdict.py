@@ -10,7 +10,6 @@ from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation.coco import load_annotations, load_detections
 from mmdet_spatialattn.experiments.plan import load_plan
 from mmdet_spatialattn.io import read_json, write_json
-from mmdet_spatialattn.report.figures import STRATUM_COLORS, stratum_colors
 from mmdet_spatialattn.report.gallery import most_different, score_run
 from mmdet_spatialattn.report.verdict import write_verdict_markdown, write_verdict_page
 from tests.report.pages import (
@@ -370,11 +369,6 @@ def test_captions_of_the_gallery_count_what_is_drawn(sweep):
             assert int(wrong.split()[0]) == layer.count('<title>wrong')
 
 
-def test_any_number_of_strata_has_colours():
-    assert stratum_colors(3) == list(STRATUM_COLORS)
-    assert len(set(stratum_colors(7))) == 7 and len(stratum_colors(1)) == 1
-
-
 @pytest.mark.browser
 @pytest.mark.parametrize('width', (1280, 390))
 def test_a_browser_draws_every_plot_within_the_window(sweep, look, width):
@@ -405,6 +399,8 @@ def test_the_gallery_switches_by_mouse(sweep, look):
     assert shown(page) == ['objects', 'baseline']
     gallery.get_by_role('checkbox', name='objects').click()
     assert shown(page) == ['baseline']
+    gallery.locator('figure svg').last.click()
+    assert shown(page) == ['arm'] and gallery.get_by_role('radio', name=ARM).is_checked()
 
 
 @pytest.mark.browser
@@ -444,10 +440,11 @@ def test_an_arm_is_chosen_by_list_and_by_link(sweep, look):
 def test_the_cost_on_the_axis_is_chosen(sweep, look):
     page = look(sweep / 'report.html')
     places = "document.getElementById('figure-cost').data.map(trace => trace.x[0])"
+    title = page.locator('#figure-cost .xtitle')
     assert page.evaluate(places) == pytest.approx([1, 1.1, 1.2])
+    assert title.text_content() == 'latency, times the baseline'
     page.get_by_role('radio', name='parameters').click()
     assert page.evaluate(places) == pytest.approx([1, 1.004321, 1.008642])
-    title = page.locator('#figure-cost .xtitle')
     assert title.text_content() == 'parameters, times the baseline'
 
 
