@@ -18,7 +18,7 @@ from ..evaluation.clutter import ClutterTable
 from ..evaluation.comparison import Comparison
 from ..evaluation.measures import MEANINGS
 from ..evaluation.strata import SIZES
-from ..evaluation.verdict import points
+from .sweep import at_place, estimate_in, interval_text
 
 INK, GRID, BAR = '#1f2933', '#d9dee3', '#4477aa'
 
@@ -139,17 +139,6 @@ class Series(NamedTuple):
     values: Mapping[str, Optional[Mapping[str, float]]]
 
 
-def estimate_in(effects: Optional[Mapping[str, Any]], metric: str = 'AP') -> Optional[dict]:
-    """Return an estimate of a comparison's JSON, ``None`` where it was refused or is undefined."""
-    found = (effects or {}).get(metric)
-    return found if isinstance(found, dict) and found.get('estimate') is not None else None
-
-
-def by_place(of: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a comparison's JSON holds overall and by stratum, in this order."""
-    return {'overall': of['overall'], **of['strata']}
-
-
 def place_series(strata: Sequence[str], of: Mapping[str, Mapping[str, Any]]) -> list[Series]:
     """Return a series overall and one per stratum.
 
@@ -166,11 +155,12 @@ def place_series(strata: Sequence[str], of: Mapping[str, Mapping[str, Any]]) -> 
 
 def effect_series(comparison: Mapping[str, Any]) -> list[Series]:
     """Return the effects on AP of a comparison's JSON: a row per arm."""
+    strata = [row['stratum'] for row in comparison['strata']]
     return place_series(
-        [row['stratum'] for row in comparison['strata']],
+        strata,
         {
-            arm: {place: estimate_in(of) for place, of in by_place(effects).items()}
-            for arm, effects in comparison['effects'].items()
+            arm: {place: estimate_in(at_place(of, place)) for place in ('overall', *strata)}
+            for arm, of in comparison['effects'].items()
         },
     )
 
@@ -207,6 +197,7 @@ def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figu
     figure = go.Figure()
     for k, (name, color, symbol, values) in enumerate(series):
         at = [(i, row, value) for i, row in enumerate(rows) if (value := values[row])]
+        hover = [f'{row}, {name}: {interval_text(value)}' for _, row, value in at]
         offset = 0.8 * ((k + 0.5) / len(series) - 0.5)
         figure.add_scatter(
             name=html.escape(name),
@@ -215,7 +206,9 @@ def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figu
             mode='markers',
             marker={'color': color, 'size': 9, 'symbol': symbol},
             error_x={**_reach(value for _, _, value in at), 'color': color},
-            customdata=[html.escape(f'{row}, {name}: {_range(value)}') for _, row, value in at],
+            customdata=[
+                html.escape(f'{row}, {name}: {interval_text(value)}') for _, row, value in at
+            ],
             hovertemplate='%{customdata}<extra></extra>',
         )
     figure.add_vline(x=0, line={'color': INK, 'width': 1})
@@ -342,22 +335,18 @@ def _reach(values: Any) -> dict[str, Any]:
     return {'array': [100 * up for up, _ in ends], 'arrayminus': [100 * down for _, down in ends]}
 
 
-def _range(value: Mapping[str, float]) -> str:
-    """Return an estimate and its interval in points."""
-    estimate, low, high = (points(value[part], True) for part in ('estimate', 'low', 'high'))
-    return f'{estimate} [{low}, {high}]'
-
-
 def _rows(figure: go.Figure, names: Sequence[str], height: int) -> None:
     """Lay out an axis of names from the top, each in a row of its own."""
-    styled(figure, height=90 + height * max(len(names), 1))
+    texts = [_wrapped(name) for name in names]
+    lines = max((text.count('<br>') + 1 for text in texts), default=1)
+    styled(figure, height=90 + max(height, 18 * lines) * max(len(names), 1))
     for i in range(1, len(names), 2):
         band = {'fillcolor': '#f0f3f6', 'line': {'width': 0}, 'layer': 'below'}
         figure.add_shape(xref='paper', x0=0, x1=1, y0=i - 0.5, y1=i + 0.5, **band)
     figure.update_yaxes(
         range=[len(names) - 0.5, -0.5],
         tickvals=list(range(len(names))),
-        ticktext=[_wrapped(name) for name in names],
+        ticktext=texts,
         automargin=True,
         showgrid=False,
         zeroline=False,
