@@ -206,9 +206,7 @@ def forest(series: Sequence[Series], rows: Sequence[str], title: str) -> go.Figu
             mode='markers',
             marker={'color': color, 'size': 9, 'symbol': symbol},
             error_x={**_reach(value for _, _, value in at), 'color': color},
-            customdata=[
-                html.escape(f'{row}, {name}: {interval_text(value)}') for _, row, value in at
-            ],
+            customdata=[html.escape(text) for text in hover],
             hovertemplate='%{customdata}<extra></extra>',
         )
     figure.add_vline(x=0, line={'color': INK, 'width': 1})
