@@ -148,20 +148,28 @@ def _figures(sweep: Sweep) -> dict[str, Any]:
     if dose:
         for part, title in (('arms', 'AP in points'), ('effects', draw.EFFECT)):
             values = {arm: of['AP'] for arm, of in dose[part].items()}
-            curves[part] = draw.dose_curves(dose['doses'], values, (dose['field'], title))
+            figure = draw.dose_curves(dose['doses'], values, (dose['field'], title))
+            curves[part] = _or_none(figure)
     return {
-        'effects': draw.forest(effects, sweep.others, draw.EFFECT),
-        'gains': draw.forest(gains, sweep.others, 'clutter gain in AP points'),
-        'runs': {place: draw.run_dots(values, sweep.baseline) for place, values in dots.items()},
+        'effects': _or_none(draw.forest(effects, sweep.others, draw.EFFECT)),
+        'gains': _or_none(draw.forest(gains, sweep.others, 'clutter gain in AP points')),
+        'runs': {
+            place: _or_none(draw.run_dots(values, sweep.baseline)) for place, values in dots.items()
+        },
         'dose': curves,
         'cost': draw.cost_against_effect(ratios, {sweep.baseline: zero, **found}, sweep.kinds[0])
-        if sweep.kinds
+        if sweep.kinds and any(found.values())
         else None,
         'errors': {
-            arm: draw.forest(series, ERROR_TYPES, 'change of the cost, AP50 points')
+            arm: _or_none(draw.forest(series, ERROR_TYPES, 'change of the cost, AP50 points'))
             for arm, series in errors.items()
         },
     }
+
+
+def _or_none(figure: Any) -> Any:
+    """Return a figure, ``None`` where nothing is drawn in it."""
+    return figure if any(trace.x for trace in figure.data) else None
 
 
 def _markdown(sweep: Sweep) -> Iterator[str]:

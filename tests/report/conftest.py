@@ -28,6 +28,7 @@ def look(chromium):
     def open_page(path, width=1280):
         page = chromium.new_page(viewport={'width': width, 'height': 900})
         pages.append(page)
+        page.set_default_timeout(100_000)  # many tests at once on few cores
         page.on('console', lambda message: complaints.append(message.text))
         page.on('pageerror', lambda error: complaints.append(str(error)))
         page.on('request', lambda r: r.url.startswith('http') and complaints.append(r.url))

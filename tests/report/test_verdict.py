@@ -268,6 +268,11 @@ def with_refusals(verdict, folder):
         of['AP'][0] = of['mPC'] = of['rPC'] = None
 
 
+def without_numbers_by_dose(verdict, folder):
+    for of in (*verdict['dose']['arms'].values(), *verdict['dose']['effects'].values()):
+        of.update(AP=[None] * 3, mPC=None, rPC=None)
+
+
 def with_nothing_detectable(verdict, folder):
     for of in verdict['comparison']['effects'].values():
         of['overall']['AP'].update(detectable=None, df=None)
@@ -284,6 +289,7 @@ def with_nothing_detectable(verdict, folder):
         (without_control, 'Capacity control none'),
         (with_failures, 'Failed run: wide/seed_0 (log: wide/seed_0/train.log'),
         (with_refusals, "'crowded': 3 objects; a conclusion needs 30"),
+        (without_numbers_by_dose, 'Nothing to draw: there are no numbers'),
         (with_nothing_detectable, 'Effects on AP in points'),
     ],
 )
