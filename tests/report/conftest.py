@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 
+SLOW = 200_000
+"""Milliseconds to wait for anything: many tests at once on few cores make a browser slow."""
+
 
 @pytest.fixture(scope='session')
 def chromium():
@@ -15,7 +18,7 @@ def chromium():
 
     with sync_playwright() as play:
         arguments = ['--no-sandbox', '--disable-gpu', '--disable-background-networking']
-        browser = play.chromium.launch(executable_path=path, args=arguments)
+        browser = play.chromium.launch(executable_path=path, args=arguments, timeout=SLOW)
         yield browser
         browser.close()
 
@@ -28,7 +31,7 @@ def look(chromium):
     def open_page(path, width=1280):
         page = chromium.new_page(viewport={'width': width, 'height': 900})
         pages.append(page)
-        page.set_default_timeout(100_000)  # many tests at once on few cores
+        page.set_default_timeout(SLOW)
         page.on('console', lambda message: complaints.append(message.text))
         page.on('pageerror', lambda error: complaints.append(str(error)))
         page.on('request', lambda r: r.url.startswith('http') and complaints.append(r.url))
