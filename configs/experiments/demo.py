@@ -13,7 +13,7 @@ seeds = [0, 1]
 dose = 'level'
 group_by = 'scene'
 arms = {
-    'baseline': '../clutter_digits/retinanet_r18-narrow_fpn_2e_clutter-digits.py',
-    'cbam-backbone': '../clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_2e_clutter-digits.py',
-    'cbam-neck': '../clutter_digits/retinanet_r18-narrow_fpn-cbam_2e_clutter-digits.py',
+    'baseline': '../clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py',
+    'cbam-backbone': '../clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits.py',
+    'cbam-neck': '../clutter_digits/retinanet_r18-narrow_fpn-cbam_4e_clutter-digits.py',
 }

@@ -1,6 +1,6 @@
 """Show every attention module of a config's detector: where it sits, what it costs, what is wrong.
 
-    spatialattn audit configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_2e_clutter-digits.py
+    spatialattn audit configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_4e_clutter-digits.py
     spatialattn audit CONFIG --size 800 1344 --json audit.json
 
 One row per module: channels, size of its maps at the config's test size (for stage 2 of a ResNet,

@@ -10,10 +10,9 @@ The set is a function of its parameters. When the folder holds it already, nothi
 
 import argparse
 import re
-from collections.abc import Iterable
 from typing import Optional
 
-from ._command import Parser, command
+from ._command import Parser, command, progress
 
 
 @command
@@ -47,7 +46,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         levels=args.levels,
         size=args.size,
         seed=args.seed,
-        progress=track_scenes,
+        progress=progress('scenes'),
     )
     n_files = args.images * len(args.levels)
     print(f'{args.out}: {n_files} images {"written" if written else "were there already"}')
@@ -57,15 +56,6 @@ def main(argv: Optional[list[str]] = None) -> int:
         preview(args.out, args.preview)
         print(f'{args.preview}: preview written')
     return 0
-
-
-def track_scenes(scenes: list) -> Iterable:
-    """Wrap the list of scenes to show, on a terminal, how far the iteration over it is."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    return track(scenes, 'scenes', console=console, transient=True, disable=not console.is_terminal)
 
 
 def _levels(text: str) -> list[int]:

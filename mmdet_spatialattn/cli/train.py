@@ -1,6 +1,6 @@
 """Train a detector: MMDetection's own tool, checked before it begins.
 
-    spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn_2e_clutter-digits.py
+    spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py
     spatialattn train CONFIG --work-dir out --cfg-options train_cfg.max_epochs=3
     spatialattn train CONFIG --work-dir out --resume
     torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher pytorch

@@ -4,6 +4,7 @@
 
     OUT/scenes.json                   the parameters of the set
     OUT/annotations/{train,val}.json  every scene at every level
+    OUT/annotations/train_mixed.json  every training scene once, at one of the levels in turn
     OUT/images/val_00012_level3.png
 
 Beside COCO's own keys an image has ``scene`` and ``level``; an annotation has ``cover`` (share of
@@ -18,16 +19,18 @@ import struct
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
+from ..evaluation.images import Progress, silent
 from ..io import PathLike, atomic_folder, differences, read_json, write_json
 from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
 
 MANIFEST = 'scenes.json'
 FORMAT = 'clutter digits, version 1'  # a change of what scenes look like is a new version
+ANNOTATIONS = (*SPLITS, 'train_mixed')
 VAL_SHARE = 5  # one scene in five
 SIZES = (64, 640)  # pixels: the largest digit has room, the digits of val suffice
 
@@ -40,7 +43,7 @@ def write_scenes(
     levels: Iterable[int] = LEVELS,
     size: int = 160,
     seed: int = 0,
-    progress: Optional[Callable[[list], Iterable]] = None,
+    progress: Progress = silent,
 ) -> bool:
     """Write a set of clutter digits, unless the same set is there already.
 
@@ -53,7 +56,7 @@ def write_scenes(
         levels: Clutter levels, from 0 to 4.
         size: Side of the images in pixels.
         seed: Seed of the whole set.
-        progress: Wraps the list of scenes, to show how the writing goes.
+        progress: Wraps the scenes, whose number it is given, to show how the writing goes.
 
     Returns:
         Whether it was written; False when it was there.
@@ -74,16 +77,18 @@ def write_scenes(
         load_glyphs(split)
     with atomic_folder(out) as folder:
         (folder / 'images').mkdir()
-        coco: dict[str, dict[str, Any]] = {split: _empty(manifest) for split in SPLITS}
-        for split, index in progress(jobs) if progress else jobs:
+        coco: dict[str, dict[str, Any]] = {name: _empty(manifest) for name in ANNOTATIONS}
+        for split, index in progress(jobs, len(jobs)):
             scene = render_scene(split, index, levels, size, seed)
             objects = _objects(scene)
             for level, pixels in scene.images.items():
                 name = f'{split}_{index:05d}_level{level}.png'
                 (folder / 'images' / name).write_bytes(encode_png(pixels))
                 _add(coco[split], name, index, level, size, objects)
-        for split in SPLITS:
-            write_json(folder / 'annotations' / f'{split}.json', coco[split], indent=None)
+                if split == 'train' and level == levels[index % len(levels)]:
+                    _add(coco['train_mixed'], name, index, level, size, objects)
+        for name, content in coco.items():
+            write_json(folder / 'annotations' / f'{name}.json', content, indent=None)
         write_json(folder / MANIFEST, manifest)
     return True
 
@@ -144,7 +149,7 @@ def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
         raise UserError(f'{out} holds another set ({differing}): give another folder, or delete it')
     expected = manifest['images'] * len(manifest['levels'])
     n_files = sum(1 for _ in (out / 'images').glob('*.png'))
-    annotated = all((out / 'annotations' / f'{split}.json').is_file() for split in SPLITS)
+    annotated = all((out / 'annotations' / f'{name}.json').is_file() for name in ANNOTATIONS)
     if n_files != expected or not annotated:
         raise UserError(
             f'{out} has lost files ({n_files} of {expected} images are left): delete it and run '

@@ -8,17 +8,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..io import PathLike, atomic_path, read_json
 
-TRUTH, RIGHT, WRONG = '#ffffff', '#2ee66b', '#ff3b30'
+_INK, _RIM = '#ffffff', '#000000'
 _GAP = 6
 _HEADER = 22
 
 
 class Mark(NamedTuple):
-    """A box to draw: x, y, width, height in pixels of the image, a label, a colour."""
+    """A box to draw: x, y, width, height in pixels of the image, and a label."""
 
     box: Sequence[float]
     label: str
-    color: str = TRUTH
 
 
 def draw(image: Image.Image, marks: Sequence[Mark], scale: int = 2) -> Image.Image:
@@ -26,11 +25,11 @@ def draw(image: Image.Image, marks: Sequence[Mark], scale: int = 2) -> Image.Ima
     picture = image.convert('RGB').resize((image.width * scale, image.height * scale))
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(11)
-    for box, label, color in marks:
+    for box, label in marks:
         x, y, w, h = (scale * value for value in box)
-        for grow, line in ((1, '#000000'), (0, color)):  # a dark rim, seen on any background
+        for grow, line in ((1, _RIM), (0, _INK)):  # a dark rim, seen on any background
             pen.rectangle((x - grow, y - grow, x + w - 1 + grow, y + h - 1 + grow), outline=line)
-        pen.text((x + 2, y), label, fill=color, font=font, stroke_width=1, stroke_fill='#000000')
+        pen.text((x + 2, y), label, fill=_INK, font=font, stroke_width=1, stroke_fill=_RIM)
     return picture
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mmdet_spatialattn.cli.audit import main
 
-CONFIG = 'configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_2e_clutter-digits.py'
+CONFIG = 'configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_4e_clutter-digits.py'
 
 
 def test_it_prints_the_table_and_writes_it(repository, tmp_path, capsys):

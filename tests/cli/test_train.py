@@ -15,7 +15,7 @@ from mmdet_spatialattn.compat.checkpoint import load_checkpoint
 from mmdet_spatialattn.datasets.scenes import write_scenes
 from tests.processes import run
 
-NAME = 'retinanet_r18-narrow-cbam-c3-c5_fpn_2e_clutter-digits'
+NAME = 'retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits'
 STOCK = Path(mmdet.__file__).parent / '.mim' / 'tools'
 OPTIONS = [
     '--cfg-options',

@@ -57,6 +57,22 @@ def test_pycocotools_reads_it_and_masks_are_what_is_seen(digits):
             np.testing.assert_array_equal(np.array(pixels), scene.images[image['level']])
 
 
+def test_every_training_scene_stands_once_in_the_mixed_set_the_levels_in_turn(digits):
+    mixed, whole = (read_json(digits / f'annotations/{n}.json') for n in ('train_mixed', 'train'))
+    levels = sorted({image['level'] for image in whole['images']})
+    scenes = sorted({image['scene'] for image in whole['images']})
+    found = [(image['scene'], image['level']) for image in mixed['images']]
+    assert found == [(scene, levels[scene % len(levels)]) for scene in scenes]
+    assert all(image in whole['images'] for image in mixed['images'])
+    boxes = {}
+    for name, data in (('mixed', mixed), ('whole', whole)):
+        kept = {image['id'] for image in mixed['images']}
+        boxes[name] = [
+            (a['image_id'], a['bbox']) for a in data['annotations'] if a['image_id'] in kept
+        ]
+    assert boxes['mixed'] == boxes['whole'] != []
+
+
 def test_annotations_are_the_same_at_every_level(digits):
     for split, n_scenes in (('train', 16), ('val', 4)):
         data = read_json(digits / f'annotations/{split}.json')

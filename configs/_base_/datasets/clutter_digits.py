@@ -1,6 +1,8 @@
 """Clutter digits, as ``spatialattn scenes --out data/clutter_digits`` writes them.
 
-Another folder: ``--cfg-options data_root=DIR``. No flips: a mirrored digit is none.
+Another folder: ``--cfg-options data_root=DIR``. An epoch shows every training scene once, at one of
+its levels: further levels of a scene teach less than further scenes. No flips: a mirrored digit is
+none.
 """
 
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'
@@ -24,7 +26,7 @@ train_dataloader = dict(
     batch_size=2,
     dataset=dict(
         data_root=data_root,
-        ann_file='annotations/train.json',
+        ann_file='annotations/train_mixed.json',
         data_prefix=dict(img='images/'),
         metainfo=metainfo,
         pipeline=train_pipeline,

@@ -1,9 +1,9 @@
 """Coordinate attention in the backbone: on the residual branch of every block of stages 2-4.
 
-spatialattn train configs/clutter_digits/retinanet_r18-narrow-coord-c3-c5_fpn_2e_clutter-digits.py
+spatialattn train configs/clutter_digits/retinanet_r18-narrow-coord-c3-c5_fpn_4e_clutter-digits.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_2e_clutter-digits.py'
+_base_ = './retinanet_r18-narrow_fpn_4e_clutter-digits.py'
 model = dict(
     backbone=dict(
         type='mmdet_spatialattn.WithAttention',

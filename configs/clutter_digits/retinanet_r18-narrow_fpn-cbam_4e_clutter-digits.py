@@ -1,9 +1,9 @@
 """CBAM in the neck: on every output of the pyramid, from the identity.
 
-spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_2e_clutter-digits.py
+spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_4e_clutter-digits.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_2e_clutter-digits.py'
+_base_ = './retinanet_r18-narrow_fpn_4e_clutter-digits.py'
 model = dict(
     neck=dict(
         type='mmdet_spatialattn.WithAttention',
