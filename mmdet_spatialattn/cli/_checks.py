@@ -59,18 +59,17 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
         UserError: A type or an attention module has an unknown name, or a position is wrong.
     """
     from mmdet.registry import MODELS
-    from mmengine.logging import MMLogger
     from mmengine.registry import DefaultScope
+
+    from ..compat.quiet import quiet
 
     for path, part in _parts(config.model, 'model'):
         _check_attention(path, part)
         if isinstance(part.get('plugins'), list):
             _check_plugins(path, part)
-    log = MMLogger.get_current_instance()
-    level = log.level
-    log.setLevel('ERROR')  # what a build says is said when the Runner builds
+    scope = config.get('default_scope', 'mmdet')
     try:
-        with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmdet')):
+        with quiet(), DefaultScope.overwrite_default_scope(scope):
             return MODELS.build(config.model)
     except UserError as error:
         raise UserError(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
@@ -83,8 +82,6 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
             f"model: no module is registered as '{name}'{did_you_mean(name, MODELS.module_dict)} "
             '(a module of your own: name its file in custom_imports)'
         ) from error
-    finally:
-        log.setLevel(level)
 
 
 def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
@@ -100,6 +97,7 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
         UserError: The file cannot be read, or its weights do not fit; the message counts them.
     """
     from ..compat.checkpoint import load_checkpoint
+    from ..compat.quiet import quiet
     from ..insertion.attach import TOKEN
 
     checkpoint = load_checkpoint(path)
@@ -113,7 +111,8 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
     own = {name for name in model.state_dict() if not name.endswith('num_batches_tracked')}
     reshaped = []
     try:
-        missing, unexpected = model.load_state_dict(weights, strict=False)
+        with quiet():  # what loading says, it says again when the Runner loads
+            missing, unexpected = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         reshaped = re.findall(r'size mismatch for ([\w.]+)', str(error))
         missing, unexpected = own - set(weights), set(weights) - set(model.state_dict())

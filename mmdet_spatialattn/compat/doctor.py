@@ -8,6 +8,7 @@ import importlib
 import platform
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from pathlib import Path
@@ -105,7 +106,7 @@ def examine() -> Facts:
             failures[package] = f'{type(error).__name__}: {error}'
     return Facts(
         python=platform.python_version(),
-        installed=_installed(),
+        installed=installed_versions(name for names in PROVIDERS.values() for name in names),
         failures=failures,
         missing_extras=_missing_extras(),
         mmcv_below=_search('mmdet', '__init__.py', r"mmcv_maximum_version = '([\d.]+)'"),
@@ -238,9 +239,10 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r'\d+', version.split('+')[0])))
 
 
-def _installed() -> dict[str, str]:
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those distributions that are installed."""
     versions = {}
-    for name in [name for names in PROVIDERS.values() for name in names]:
+    for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions

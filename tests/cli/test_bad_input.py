@@ -270,6 +270,18 @@ def test_a_checkpoint_with_attention_that_the_config_does_not_have(
     assert re.search(r'\d+ unexpected \(backbone\.layer2\.0\.', line), line
 
 
+def test_a_checkpoint_that_lacks_only_the_attention_of_the_config(refused, tiny, changed, tmp_path):
+    torch.save(dict(meta={}, state_dict=weights_of(tiny.config)), tmp_path / 'plain.pth')
+    with_attention = changed(
+        "model = dict(neck=dict(type='mmdet_spatialattn.WithAttention', of='FPN', attention=["
+        "dict(cfg=dict(type='SE', reduction=4), position='output')]))"
+    )
+    line = refused('test', with_attention, tmp_path / 'plain.pth')
+    assert re.search(r'\d+ missing \(neck\.output0_spatialattn\.', line), line
+    model = checks.build_checked_model(Config.fromfile(with_attention))
+    checks.check_checkpoint(model, str(tmp_path / 'plain.pth'), 'start')
+
+
 def test_fine_tuning_accepts_what_a_new_head_and_attention_need(refused, tiny, changed, tmp_path):
     start = changed('model = dict(backbone=dict(plugins=None), bbox_head=dict(num_classes=7))')
     torch.save(weights_of(start), tmp_path / 'start.pth')

@@ -3,6 +3,7 @@
 import copy
 import io
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -80,6 +81,14 @@ def test_it_compiles_without_a_graph_break():
         compiled = torch.compile(model, fullgraph=True, backend='aot_eager')
         with torch.no_grad():
             assert close(compiled(x), plain(x))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which('g++') is None, reason='Inductor needs a compiler')
+def test_inductor_compiles_it():
+    model, plain = same_weights(BACKBONE[:2], **dict(RESNET18, **TWO_STAGES))
+    with torch.no_grad():
+        assert close(torch.compile(model, fullgraph=True)(IMAGE), plain(IMAGE))
 
 
 def test_it_exports_with_torch_export():
