@@ -3,10 +3,12 @@
     python -m mmdet_spatialattn.experiments.child PARENT_PID train CONFIG ...
 
 Without it a training outlives a killed sweep, and the next sweep starts a second one in its folder.
+It leads a process group of its own, which ends as a whole.
 """
 
 import os
 import runpy
+import signal
 import sys
 import threading
 import time
@@ -22,7 +24,7 @@ def main() -> None:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)  # the workers that load data too
 
 
 if __name__ == '__main__':

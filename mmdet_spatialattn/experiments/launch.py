@@ -10,8 +10,10 @@ A run has a folder of its own, in which it leaves::
     run.json               written last: the run is finished
 """
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -87,8 +89,10 @@ def launch(
     try:
         while True:
             for item in work:
-                busy = sum(other.process is not None for other in work)
-                item.step(threads if busy < jobs else 0)
+                item.look()
+            for item in sorted(work, key=lambda item: item.phase == 'waiting'):  # stable
+                if sum(other.process is not None for other in work) < jobs:
+                    item.advance(threads)
             states = [item.state() for item in work]
             watch(states)
             if all(state.phase in ('finished', 'failed') for state in states):
@@ -97,6 +101,26 @@ def launch(
     finally:
         for item in work:
             item.stop()
+
+
+def run_config(run: Run, folder: Path, overrides: Mapping[str, Any] = {}) -> Config:
+    """Return the whole config of a run: seeded, resumable, with its detections kept.
+
+    Args:
+        run: The run.
+        folder: The run's own folder.
+        overrides: Changes of every arm's config, below the arm's own.
+    """
+    config = Config.fromfile(run.arm.config)
+    root = config.get('data_root')
+    config.merge_from_dict({**overrides, **run.arm.overrides})
+    move_data_root(config, root)
+    config = make_resumable(config, run.seed)
+    config.work_dir = str(folder)
+    config.val_cfg = config.val_dataloader = config.val_evaluator = None  # tested at the end
+    config.test_evaluator.outfile_prefix = str(folder / 'detections')
+    config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
+    return config
 
 
 def cores() -> int:
@@ -123,7 +147,7 @@ class _Work:
         self.run, self.folder = run, folder
         self.process: Optional[subprocess.Popen] = None
         self.phase = 'finished' if (folder / FINISHED).is_file() else 'waiting'
-        config = _config(run, folder, overrides)
+        config = run_config(run, folder, overrides)
         self.epochs = config.train_cfg.max_epochs
         path = folder / PLANNED
         if not path.is_file():
@@ -135,22 +159,22 @@ class _Work:
                 'or delete it'
             )
 
-    def step(self, threads: int) -> None:
-        """Look after the process; start the next one when ``threads`` are granted."""
-        if self.process is not None:
-            code = self.process.poll()
-            if code is None:
-                return
-            self.process = None
-            if code != 0:
-                self.phase = 'failed'
-                return
-            if self.phase == 'testing':
-                done = {'arm': self.run.arm.name, 'seed': self.run.seed}
-                write_json(self.folder / FINISHED, done)
-                self.phase = 'finished'
-                return
-        if self.phase in ('finished', 'failed') or not threads:
+    def look(self) -> None:
+        """See whether the process has ended, and how."""
+        code = None if self.process is None else self.process.poll()
+        if self.process is None or code is None:
+            return
+        _kill(self.process)  # what it started and left behind
+        self.process = None
+        if code != 0:
+            self.phase = 'failed'
+        elif self.phase == 'testing':
+            write_json(self.folder / FINISHED, {'arm': self.run.arm.name, 'seed': self.run.seed})
+            self.phase = 'finished'
+
+    def advance(self, threads: int) -> None:
+        """Start what comes next, if anything does and nothing runs."""
+        if self.process is not None or self.phase in ('finished', 'failed'):
             return
         last = self._last_checkpoint()
         config = str(self.folder / PLANNED)
@@ -180,12 +204,8 @@ class _Work:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            _kill(self.process)
+            self.process.wait()
 
     def _start(self, command: list[str], threads: int) -> None:
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
@@ -199,6 +219,7 @@ class _Work:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
+                start_new_session=True,
             )
 
     def _last_checkpoint(self) -> Optional[Path]:
@@ -209,18 +230,10 @@ class _Work:
         return last if last.is_file() else None
 
 
-def _config(run: Run, folder: Path, overrides: Mapping[str, Any]) -> Config:
-    """Return the whole config of a run: seeded, resumable, with its detections kept."""
-    config = Config.fromfile(run.arm.config)
-    root = config.get('data_root')
-    config.merge_from_dict({**overrides, **run.arm.overrides})
-    move_data_root(config, root)
-    config = make_resumable(config, run.seed)
-    config.work_dir = str(folder)
-    config.val_cfg = config.val_dataloader = config.val_evaluator = None  # tested at the end
-    config.test_evaluator.outfile_prefix = str(folder / 'detections')
-    config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
-    return config
+def _kill(process: subprocess.Popen) -> None:
+    """Kill a process and all that it started: a worker that loads data may outlive it for ever."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _tail(path: Path, size: int = 20_000) -> bytes:

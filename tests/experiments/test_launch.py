@@ -7,7 +7,7 @@ from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments.launch import FINISHED, _Work, launch, log_of
 from mmdet_spatialattn.experiments.plan import Arm, Run
 
-CONFIG = 'configs/clutter_digits/retinanet_r18-narrow_fpn_2e_clutter-digits.py'
+CONFIG = 'configs/clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py'
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_run_that_fails_says_why_in_its_log_and_stops_no_other(runs, tmp_path)
 
 
 def test_progress_is_read_from_the_last_command_in_the_log(runs, tmp_path):
-    work = _Work(runs[0], tmp_path / runs[0].name, {})  # two epochs
+    work = _Work(runs[0], tmp_path / runs[0].name, {})  # four epochs
     log = log_of(runs[0], tmp_path)
     work.phase = 'training'
     assert work.state().share == 0 and work.state().epoch == 0
@@ -64,7 +64,7 @@ def test_progress_is_read_from_the_last_command_in_the_log(runs, tmp_path):
     )
     state = work.state()
     assert (state.phase, state.epoch, state.loss) == ('training', 2, 0.7)
-    assert state.share == pytest.approx(0.95 * 0.75)
+    assert state.share == pytest.approx(0.95 * 1.5 / 4)
     with log.open('a') as file:
         file.write('\n$ spatialattn test x\n11/21 - INFO - Epoch(test)  [ 50/100]    eta: 0\n')
     work.phase = 'testing'

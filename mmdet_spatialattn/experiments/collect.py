@@ -1,0 +1,156 @@
+"""Collect the finished runs of a plan into one file: everything that its page shows.
+
+``verdict.json`` is a function of the plan and of the runs: a sweep that was interrupted and one
+that was not write the same. What was timed stands beside it in ``cost.json``. The schema of both is
+in the README beside this file.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+from mmengine.config import Config
+
+from ..errors import UserError
+from ..evaluation.coco import Annotations, Detections, load_annotations, load_detections
+from ..evaluation.comparison import Comparison, compare
+from ..evaluation.dose import dose_response
+from ..evaluation.evaluator import Problem
+from ..evaluation.strata import stratify, stratify_images
+from ..io import read_json, write_json
+from .arms import differences, measure_arms
+from .environment import environment
+from .launch import FINISHED, detections_of, log_of
+from .plan import Plan
+
+FORMAT = 'mmdet_spatialattn verdict'
+VERSION = 1
+COSTS = ('parameters', 'flops', 'memory')
+"""Costs that are the same in every measurement; times stand in ``cost.json`` only."""
+
+
+def collect(
+    plan: Plan,
+    folder: Path,
+    configs: Mapping[str, Config],
+    progress: Callable[[str], Callable[[Iterable, int], Iterable]] = lambda what: lambda x, n: x,
+) -> Comparison:
+    """Compare the finished runs; write ``verdict.json`` and ``cost.json`` into the folder.
+
+    Args:
+        plan: The plan.
+        folder: Its folder.
+        configs: The whole config of every arm.
+        progress: Given a name, wraps steps, whose number it is given, to show how it goes.
+
+    Raises:
+        UserError: The baseline or all other arms have no finished run.
+    """
+    finished = [run for run in plan.runs if (folder / run.name / FINISHED).is_file()]
+    found = {arm.name: [run for run in finished if run.arm == arm] for arm in plan.arms}
+    found = {arm: runs for arm, runs in found.items() if runs}
+    if plan.baseline not in found or len(found) < 2:
+        raise UserError(
+            f'{folder}: {len(finished)} of {len(plan.runs)} runs are finished; a comparison needs '
+            f"one of the baseline '{plan.baseline}' and one of another arm"
+        )
+    path, images = tested_on(configs[plan.baseline])
+    annotations = replace(load_annotations(path), source=relative(path, folder))
+    detections = {
+        arm: [_detections(detections_of(run, folder), annotations, folder) for run in runs]
+        for arm, runs in found.items()
+    }
+    shared: dict[str, Any] = {
+        'annotations': annotations,
+        'arms': detections,
+        'baseline': plan.baseline,
+        'n_boot': plan.n_boot,
+        'group_by': plan.group_by,
+    }
+    comparison = compare(**shared, strata=plan.strata, progress=progress('comparing'))
+    dose = None
+    if plan.dose:
+        dose = dose_response(**shared, field=plan.dose, progress=progress('by dose')).to_json()
+    of = {arm: configs[arm] for arm in found}
+    measured = _measured(folder / 'cost.json', of, plan.baseline)
+    verdict = {
+        'format': FORMAT,
+        'version': VERSION,
+        'plan': describe(plan),
+        'data': {'annotations': annotations.source, 'images': relative(images, folder)},
+        'comparison': comparison.to_json(),
+        'dose': dose,
+        'costs': {arm: {key: cost[key] for key in COSTS} for arm, cost in measured.items()},
+        'audits': {arm: cost['audit'] for arm, cost in measured.items()},
+        'differences': differences(of, plan.baseline),
+        'failed': [
+            {'run': run.name, 'log': relative(log_of(run, folder), folder)}
+            for run in plan.runs
+            if run not in finished
+        ],
+        'environment': environment(),
+    }
+    write_json(folder / 'verdict.json', verdict)
+    return comparison
+
+
+def check_test_set(plan: Plan, config: Config) -> None:
+    """Check that the plan's strata, doses and groups are there in the test set of a config.
+
+    Raises:
+        UserError: They are not, or the annotations cannot be read.
+    """
+    annotations = load_annotations(tested_on(config)[0])
+    Problem(annotations, stratify(plan.strata, annotations), group_by=plan.group_by)
+    if plan.dose:
+        stratify_images(annotations, plan.dose)
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return a plan as it stands in ``verdict.json``."""
+    arms = {
+        arm.name: {
+            'config': str(arm.config),
+            'overrides': dict(arm.overrides),
+            'seeds': list(arm.seeds or plan.seeds),
+        }
+        for arm in plan.arms
+    }
+    return {**asdict(replace(plan, arms=())), 'seeds': list(plan.seeds), 'arms': arms}
+
+
+def tested_on(config: Config) -> tuple[Path, Path]:
+    """Return the annotation file and the folder of the images that a config is tested on."""
+    dataset = config.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    root = Path(dataset.get('data_root') or '')
+    images = (dataset.get('data_prefix') or {}).get('img', '')
+    return (root / dataset.ann_file).resolve(), (root / images).resolve()
+
+
+def relative(path: Path, folder: Path) -> str:
+    """Return a path as seen from a folder that it is in or beside; otherwise the whole path."""
+    path, folder = path.resolve(), folder.resolve()
+    near = path.is_relative_to(folder.parent)
+    return Path(os.path.relpath(path, folder)).as_posix() if near else str(path)
+
+
+def _detections(path: Path, annotations: Annotations, folder: Path) -> Detections:
+    found = load_detections(path, annotations)
+    name = relative(path, folder)
+    notes = tuple(note.replace(found.source, name) for note in found.notes)
+    return replace(found, source=name, notes=notes)
+
+
+def _measured(
+    path: Path, configs: Mapping[str, Config], baseline: str
+) -> dict[str, dict[str, Any]]:
+    """Measure the arms, unless they were measured before."""
+    kept: Optional[dict] = read_json(path) if path.is_file() else None
+    if kept is None or list(kept) != list(configs):
+        kept = measure_arms(configs, baseline)
+        write_json(path, kept)
+    return kept

@@ -1,0 +1,61 @@
+"""Where results came from: versions, hardware, commit."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any, Optional
+
+from .. import __version__
+from ..compat.doctor import PROVIDERS, installed_versions
+from .launch import cores
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment() -> dict[str, Any]:
+    """Return ``versions``, ``hardware`` (memory in bytes), and the ``commit`` of a clone."""
+    import torch
+
+    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        'versions': {
+            'mmdet_spatialattn': __version__,
+            'python': platform.python_version(),
+            **installed_versions(name for names in PROVIDERS.values() for name in names),
+        },
+        'hardware': {
+            'processor': _processor(),
+            'cores': cores(),
+            'memory': _memory(),
+            'device': ', '.join(devices) or 'CPU',
+        },
+        'commit': _commit(),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path('/proc/cpuinfo')
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding='utf-8', errors='replace').splitlines():
+            if line.startswith('model name'):
+                return line.partition(':')[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory() -> Optional[int]:
+    if 'SC_PHYS_PAGES' in getattr(os, 'sysconf_names', ()):
+        return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    return None
+
+
+def _commit() -> Optional[str]:
+    """Return the commit of a clone, with ``-dirty`` if the package differs from it."""
+    command = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=12', '--exclude', '*']
+    if not (ROOT / '.git').exists():
+        return None
+    try:
+        done = subprocess.run([*command, '--dirty'], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
