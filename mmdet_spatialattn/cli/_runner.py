@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import UserError, did_you_mean
+from ..io import PathLike
 from ._command import Parser
 
 if TYPE_CHECKING:
@@ -63,19 +64,9 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
         UserError: The file is absent, cannot be read as a config or lacks a key, or an option does
             not fit it.
     """
-    from mmengine.config import Config
-
     from ..datasets.root import move_data_root
 
-    if not Path(args.config).is_file():
-        raise UserError(f'config {args.config} does not exist')
-    try:
-        config = Config.fromfile(args.config)
-    except Exception as error:
-        mistake = _config_mistake(error)
-        if mistake is None:
-            raise
-        raise UserError(f'config {args.config}: {mistake}') from error
+    config = read_config(args.config)
     for key in needed:
         if not config.get(key):
             raise UserError(
@@ -84,7 +75,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
             )
     config.launcher = args.launcher
     root = config.get('data_root')
-    _merge(config, args.cfg_options)
+    config.merge_from_dict(checked_options(config, args.cfg_options))
     move_data_root(config, root)
     if args.work_dir:
         config.work_dir = args.work_dir
@@ -141,9 +132,34 @@ def _join_processes(config: 'Config', local_rank: int) -> None:
     config.model_wrapper_cfg = {'device_ids': None, **wrapper}
 
 
-def _merge(config: 'Config', options: list[str]) -> None:
+def read_config(path: PathLike) -> 'Config':
+    """Read a config file.
+
+    Raises:
+        UserError: It is absent, or has a mistake.
+    """
+    from mmengine.config import Config
+
+    if not Path(path).is_file():
+        raise UserError(f'config {path} does not exist')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        mistake = _config_mistake(error)
+        if mistake is None:
+            raise
+        raise UserError(f'config {path}: {mistake}') from error
+
+
+def checked_options(config: 'Config', options: list[str]) -> dict[str, Any]:
+    """Return what ``--cfg-options`` says, dotted key to value.
+
+    Raises:
+        UserError: An option cannot be read or does not fit the config.
+    """
     from mmengine.config import DictAction
 
+    found = {}
     for option in options:
         key, equals, text = option.partition('=')
         if not equals or not key:
@@ -156,7 +172,8 @@ def _merge(config: 'Config', options: list[str]) -> None:
         if isinstance(old, (bool, int, float)) and isinstance(value, str):
             expected = 'True or False' if isinstance(old, bool) else 'a number'
             raise UserError(f"--cfg-options {option}: expected {expected}, got '{value}'")
-        config.merge_from_dict({key: value})
+        found[key] = value
+    return found
 
 
 def _current(config: 'Config', key: str) -> Any:

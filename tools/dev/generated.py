@@ -22,6 +22,7 @@ BLOCKS: dict[str, str] = {
     'injection-severities': 'mmdet_spatialattn.datasets.injection:severities_table',
     'mmdet-families': 'mmdet_families:markdown',
     'operators': 'mmdet_spatialattn.compat.operators.table:markdown',
+    'results': 'mmdet_spatialattn.experiments.metafile:results_tables',
     'attention-table': 'mmdet_spatialattn.attention.catalogue:attention_table',
 }
 BLOCK = re.compile(r'(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)

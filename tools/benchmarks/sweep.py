@@ -1,0 +1,84 @@
+"""How long does everything but the training of a sweep take: collection, comparison, page?
+
+    python tools/benchmarks/sweep.py                    10 arms, 3 seeds, 500 images
+    python tools/benchmarks/sweep.py --arms 3 --seeds 2 --scenes 1000    as the demo
+
+Runs are made up: the truth, moved at random, and false detections up to the cap of 100 per image.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mmdet_spatialattn.cli.sweep import check, write_pages
+from mmdet_spatialattn.datasets.scenes import write_scenes
+from mmdet_spatialattn.experiments.collect import collect
+from mmdet_spatialattn.experiments.launch import FINISHED, detections_of
+from mmdet_spatialattn.experiments.plan import Arm, Plan, Run
+from mmdet_spatialattn.io import read_json, write_json
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / 'configs/clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits.py'
+
+
+def detections(truth: dict, run: Run) -> list[dict]:
+    """Return made-up detections, a hundred per image."""
+    rng = np.random.default_rng([sum(map(ord, run.arm.name)), run.seed])
+    found = [(a['image_id'], a['category_id'], a['bbox'], 1.0) for a in truth['annotations']]
+    held = np.bincount([image for image, *_ in found])
+    for image in truth['images']:
+        for _ in range(100 - held[image['id']]):
+            box = [*rng.uniform(0, 120, 2), 30.0, 30.0]
+            found.append((image['id'], int(rng.integers(1, 11)), box, 0.5))
+    moved = np.array([box for _, _, box, _ in found]) + rng.normal(0, 3, (len(found), 4))
+    return [
+        {'image_id': image, 'category_id': kind, 'bbox': box, 'score': score * rng.random()}
+        for (image, kind, _, score), box in zip(found, moved.tolist())
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--arms', type=int, default=10)
+    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--scenes', type=int, default=500, help='a fifth of them, at five levels')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_scenes(folder / 'scenes', images=args.scenes)
+        truth = read_json(folder / 'scenes/annotations/val.json')
+        plan = Plan(
+            'benchmark',
+            tuple(Arm(f'arm-{i}', CONFIG) for i in range(args.arms)),
+            baseline='arm-0',
+            seeds=tuple(range(args.seeds)),
+            dose='level',
+            group_by='scene',
+            overrides={'data_root': str(folder / 'scenes')},
+        )
+        runs = folder / 'runs'
+        for run in plan.runs:
+            write_json(detections_of(run, runs), detections(truth, run))
+            write_json(runs / run.name / FINISHED, {})
+        write_json(runs / 'sweep.json', {'plan': plan.name})
+        steps = {}
+        for step in ('check', 'collect', 'pages'):
+            start = time.perf_counter()
+            if step == 'check':
+                configs = check(plan, runs)
+            elif step == 'collect':
+                collect(plan, runs, configs)
+            else:
+                write_pages(runs)
+            steps[step] = time.perf_counter() - start
+        size = (runs / 'report.html').stat().st_size
+        print(f'{args.arms} arms x {args.seeds} seeds, {len(truth["images"])} images')
+        print(', '.join(f'{step} {seconds:.1f} s' for step, seconds in steps.items()))
+        print(f'together {sum(steps.values()):.1f} s; report.html {size / 1e6:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()
