@@ -25,7 +25,7 @@ COMMANDS = [
     if (command := line.split('   #')[0].split(' # ')[0].strip())
 ]
 SMALLER = {
-    'scenes': ['--images', '10', '--levels', '0,4'],
+    'scenes': ['--images', '60', '--levels', '0,4'],
     'train': [
         '--cfg-options',
         'train_cfg.max_epochs=1',
