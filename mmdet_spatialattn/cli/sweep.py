@@ -113,13 +113,18 @@ def sweep(
     _use(device)
     from ..experiments.collect import collect
     from ..experiments.launch import launch, log_of
+    from ..experiments.severities import with_severities
     from ._board import Board
 
-    configs = check(plan, folder)
+    configs, overrides = check(plan, folder), plan.overrides
     if train:
         _claim(plan, folder)
+    if plan.severities:
+        injected = with_severities(plan, folder, configs[plan.baseline], progress('severities'))
+        configs, overrides = check(injected, folder), injected.overrides
+    if train:
         with Board() as board:
-            states = launch(plan.runs, folder, plan.overrides, jobs=jobs, watch=board)
+            states = launch(plan.runs, folder, overrides, jobs=jobs, watch=board)
         for state in states:
             if state.phase == 'failed':
                 print(f'{state.run.name} failed; its log: {log_of(state.run, folder)}')

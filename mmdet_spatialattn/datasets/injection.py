@@ -9,8 +9,10 @@ Where and what is pasted is a function of the seed, the image id, the patches' d
 boxes of the image. A severity adds to the distractors of the one below it.
 """
 
+import copy
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -181,6 +183,12 @@ class ClutterInjection(BaseTransform):
             rng = np.random.default_rng((self.seed, key, number))
             canvas.paste(_fitted(patches[rng.integers(len(patches))].pixels, image.shape, rng), rng)
         return Injected(canvas.image, canvas.placed, canvas.share(), canvas.cover())
+
+    def at(self, severity: int) -> 'ClutterInjection':
+        """Return the same injection with another severity."""
+        other = copy.copy(self)
+        other.severity = severity
+        return other
 
     def __repr__(self) -> str:
         return (
@@ -410,6 +418,82 @@ def write_injected(
         data['images'] = [{**row, 'file_name': new_names[row['id']]} for row in data['images']]
         write_json(folder / 'annotations.json', data, indent=None)
     return record
+
+
+def write_doses(
+    annotations: PathLike,
+    images: PathLike,
+    out: PathLike,
+    injection: ClutterInjection,
+    severities: Sequence[int],
+    progress: Progress = silent,
+) -> None:
+    """Write a data set without distractors and at several severities, all as one set.
+
+    ::
+
+        OUT/annotations.json      every image once per severity, with ``severity`` (0 for none) and
+                                  ``original``, its id in the set that was given
+        OUT/images/severity<s>/   losslessly
+        OUT/injection.json        the parameters
+
+    Args:
+        annotations: COCO annotations.
+        images: Folder of the images.
+        out: Folder to write; it must not exist, or be empty.
+        injection: What to paste; its own severity does not matter.
+        severities: 1 to 5, in addition to 0.
+        progress: Wraps the images.
+
+    Raises:
+        UserError: The annotations or an image cannot be read, or the folder cannot be written.
+    """
+    of = load_annotations(annotations)
+    paths, boxes, names = find_images(of, images), boxes_by_image(of), _png_names(of.file_names)
+    all_severities = (0, *severities)
+
+    def write(index: int, folder: Path) -> None:
+        image = read_image(paths[index], of.image_sizes[index])
+        corners = corners_of(boxes[index])
+        for severity in all_severities:
+            pixels = image
+            if severity:
+                at = injection.at(severity)
+                pixels = at.inject(image, corners, of.image_ids[index], paths[index]).image
+            target = folder / f'severity{severity}' / names[index]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(cv2.imencode('.png', pixels)[1].tobytes())
+
+    data, new_names = read_json(annotations), dict(zip(of.image_ids, names))
+    rows: dict[str, list[dict]] = {'images': [], 'annotations': []}
+    for severity in all_severities:
+        new_ids = {}
+        for row in data['images']:
+            new_ids[row['id']] = new_id = len(rows['images']) + 1
+            fields = {'id': new_id, 'severity': severity, 'original': row['id']}
+            name = f'severity{severity}/{new_names[row["id"]]}'
+            rows['images'].append({**row, **fields, 'file_name': name})
+        for row in data['annotations']:
+            ids = {'id': len(rows['annotations']) + 1, 'image_id': new_ids[row['image_id']]}
+            rows['annotations'].append({**row, **ids})
+    with atomic_folder(out) as folder:
+        in_parallel(partial(write, folder=folder / 'images'), len(paths), progress)
+        write_json(folder / 'annotations.json', {**data, **rows}, indent=None)
+        write_json(folder / 'injection.json', doses_record(annotations, injection, severities))
+
+
+def doses_record(
+    annotations: PathLike, injection: ClutterInjection, severities: Sequence[int]
+) -> dict[str, Any]:
+    """Return what stands in the ``injection.json`` of :func:`write_doses`."""
+    return {
+        'format': 'mmdet_spatialattn injection by dose',
+        'version': 1,
+        'severities': list(severities),
+        'seed': injection.seed,
+        'max_cover': injection.max_cover,
+        'annotations': str(annotations),
+    }
 
 
 def _png_names(names: list[str]) -> list[str]:

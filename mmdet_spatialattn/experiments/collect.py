@@ -57,29 +57,26 @@ def collect(
             f"one of the baseline '{plan.baseline}' and one of another arm"
         )
     path, images = tested_on(configs[plan.baseline])
-    annotations = replace(load_annotations(path), source=relative(path, folder))
-    detections = {
-        arm: [_detections(detections_of(run, folder), annotations, folder) for run in runs]
-        for arm, runs in found.items()
-    }
-    shared: dict[str, Any] = {
-        'annotations': annotations,
-        'arms': detections,
-        'baseline': plan.baseline,
-        'n_boot': plan.n_boot,
-        'group_by': plan.group_by,
-    }
-    comparison = compare(**shared, strata=plan.strata, progress=progress('comparing'))
-    dose = None
+    files = {arm: [detections_of(run, folder) for run in runs] for arm, runs in found.items()}
+    tested = _load(path, files, folder)
+    options: dict[str, Any] = {'baseline': plan.baseline, 'n_boot': plan.n_boot}
+    dose, group_by = None, plan.group_by
     if plan.dose:
-        dose = dose_response(**shared, field=plan.dose, progress=progress('by dose')).to_json()
+        dose = dose_response(
+            *tested, **options, field=plan.dose, group_by=group_by, progress=progress('by dose')
+        ).to_json()
+    if plan.severities:  # effects are those on the images as they are; each is a group of its own
+        tested, group_by = _load(path, files, folder, without_clutter=True), None
+    comparison = compare(
+        *tested, **options, strata=plan.strata, group_by=group_by, progress=progress('comparing')
+    )
     of = {arm: configs[arm] for arm in found}
     measured = _measured(folder / 'cost.json', of, plan.baseline)
     verdict = {
         'format': FORMAT,
         'version': VERSION,
         'plan': describe(plan),
-        'data': {'annotations': annotations.source, 'images': relative(images, folder)},
+        'data': {'annotations': comparison.annotations['file'], 'images': relative(images, folder)},
         'comparison': comparison.to_json(),
         'dose': dose,
         'costs': {arm: {key: cost[key] for key in COSTS} for arm, cost in measured.items()},
@@ -103,8 +100,9 @@ def check_test_set(plan: Plan, config: Config) -> None:
         UserError: They are not, or the annotations cannot be read.
     """
     annotations = load_annotations(tested_on(config)[0])
-    Problem(annotations, stratify(plan.strata, annotations), group_by=plan.group_by)
-    if plan.dose:
+    group_by = None if plan.severities else plan.group_by
+    Problem(annotations, stratify(plan.strata, annotations), group_by=group_by)
+    if plan.dose and not plan.severities:
         stratify_images(annotations, plan.dose)
 
 
@@ -123,7 +121,12 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def tested_on(config: Config) -> tuple[Path, Path]:
     """Return the annotation file and the folder of the images that a config is tested on."""
-    dataset = config.test_dataloader.dataset
+    return set_of(config.test_dataloader)
+
+
+def set_of(loader: Any) -> tuple[Path, Path]:
+    """Return the annotation file and the folder of the images of a data loader's config."""
+    dataset = loader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
     root = Path(dataset.get('data_root') or '')
@@ -138,11 +141,30 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix() if near else str(path)
 
 
-def _detections(path: Path, annotations: Annotations, folder: Path) -> Detections:
-    found = load_detections(path, annotations)
-    name = relative(path, folder)
-    notes = tuple(note.replace(found.source, name) for note in found.notes)
-    return replace(found, source=name, notes=notes)
+def _load(
+    path: Path, files: Mapping[str, list[Path]], folder: Path, without_clutter: bool = False
+) -> tuple[Annotations, dict[str, list[Detections]]]:
+    """Load the test set and the detections; sources are named as seen from the folder."""
+    truth: Any = path
+    kept: set[int] = set()
+    if without_clutter:
+        truth = read_json(path)
+        kept = {image['id'] for image in truth['images'] if image['severity'] == 0}
+        images = [image for image in truth['images'] if image['id'] in kept]
+        objects = [row for row in truth['annotations'] if row['image_id'] in kept]
+        truth = {**truth, 'images': images, 'annotations': objects}
+    annotations = replace(load_annotations(truth), source=relative(path, folder))
+
+    def load(file: Path) -> Detections:
+        rows: Any = file
+        if without_clutter:
+            rows = [row for row in read_json(file) if row['image_id'] in kept]
+        found = load_detections(rows, annotations)
+        name = relative(file, folder)
+        notes = tuple(note.replace(found.source, name) for note in found.notes)
+        return replace(found, source=name, notes=notes)
+
+    return annotations, {arm: [load(file) for file in of] for arm, of in files.items()}
 
 
 def _measured(

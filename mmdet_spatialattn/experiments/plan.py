@@ -72,6 +72,8 @@ class Plan:
         strata: Measure and cut points, such as ``'cover:0.1,0.3'``.
         dose: Field of the annotation file's images that says the amount of clutter, such as
             ``'level'``; ``None`` for no dose-response.
+        severities: Of clutter injection: the test set is written again at each of them, 1 to 5, and
+            ``dose`` and ``group_by`` follow from it. Effects and strata are those without clutter.
         group_by: Field of the images that belong together, such as ``'scene'``: the bootstrap draws
             all images with one value at once.
         n_boot: Bootstrap replicates.
@@ -85,6 +87,7 @@ class Plan:
     control: Optional[str] = None
     strata: str = 'cover:0.1,0.3'
     dose: Optional[str] = None
+    severities: tuple[int, ...] = ()
     group_by: Optional[str] = None
     n_boot: int = 1000
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -131,6 +134,8 @@ def load_plan(path: PathLike) -> Plan:
                 f'(arms: {", ".join(names)})'
             )
     values.update(arms=arms, seeds=_seeds(f'plan {path}', values['seeds']))
+    if 'severities' in values:
+        values.update(_severities(path, values))
     values.setdefault('name', path.stem)
     _check_folder_name(path, values['name'])
     return Plan(**values)
@@ -152,6 +157,18 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
     seeds = value.get('seeds')
     own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
     return Arm(name, config, value.get('overrides', {}), own)
+
+
+def _severities(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    severities = values['severities']
+    if not isinstance(severities, (list, tuple)) or not set(severities) <= {1, 2, 3, 4, 5}:
+        raise UserError(f'plan {path}: severities are some of 1 to 5, got {severities!r}')
+    for key in ('dose', 'group_by'):
+        if values.get(key):
+            raise UserError(
+                f"plan {path}: '{key}' follows from 'severities'; leave one of them out"
+            )
+    return dict(severities=tuple(sorted(set(severities))), dose='severity', group_by='original')
 
 
 def _seeds(where: str, seeds: Any) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from mmdet_spatialattn.datasets.injection import (
     PATCH_SHARE,
     SEVERITIES,
     ClutterInjection,
+    write_doses,
     write_injected,
 )
 from mmdet_spatialattn.errors import UserError
@@ -264,3 +265,24 @@ def test_real_images_keep_their_objects(shared_data):
         assert not any(
             changed[int(y1) : int(y2), int(x1) : int(x2)].any() for x1, y1, x2, y2 in boxes
         )
+
+
+def test_several_severities_are_written_as_one_set(training, tmp_path):
+    pasted = injection(training)
+    write_doses(training, training.parent, tmp_path / 'out', pasted, (2, 5))
+    data = json.loads((tmp_path / 'out/annotations.json').read_text())
+    given = json.loads(training.read_text())
+    assert [i['severity'] for i in data['images']] == [0] * 5 + [2] * 5 + [5] * 5
+    assert [i['original'] for i in data['images']] == [i['id'] for i in given['images']] * 3
+    assert len(load_annotations(tmp_path / 'out/annotations.json')) == 3 * len(given['annotations'])
+    of = {i['id']: i['original'] for i in data['images']}
+    boxes = [(of[a['image_id']], a['bbox']) for a in data['annotations']]
+    assert boxes == [(a['image_id'], a['bbox']) for a in given['annotations']] * 3
+    for image in data['images']:
+        path = training.parent / given['images'][image['original'] - 1]['file_name']
+        expected = cv2.imread(str(path))
+        if image['severity']:
+            at = injection(training, severity=image['severity'])
+            expected = at.inject(expected, corners(BOXES), image['original'], path).image
+        found = cv2.imread(str(tmp_path / 'out/images' / image['file_name']))
+        np.testing.assert_array_equal(found, expected)

@@ -38,6 +38,19 @@ def test_a_plan_may_be_yaml(tmp_path):
     assert [run.name for run in load_plan(path).runs] == ['plain/seed_3', 'cbam/seed_3']
 
 
+def test_severities_set_dose_and_group(tmp_path):
+    plan = load_plan(write(tmp_path, severities='[5, 1]'))
+    assert (plan.severities, plan.dose, plan.group_by) == ((1, 5), 'severity', 'original')
+
+
+def test_an_arm_may_have_seeds_of_its_own_and_a_plan_names_of_its_own(tmp_path):
+    arms = "dict(plain='a.py', again=dict(config='a.py', seeds=[7, 8, 9]))"
+    plan = load_plan(write(tmp_path, arms=arms, _folder="'x'"))
+    assert [run.name for run in plan.runs] == [
+        'plain/seed_0', 'again/seed_7', 'plain/seed_1', 'again/seed_8', 'again/seed_9',
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
@@ -53,6 +66,9 @@ def test_a_plan_may_be_yaml(tmp_path):
         (dict(seeds='3'), 'seeds must be a list'),
         (dict(seeds="['0']"), 'seeds must be a list'),
         (dict(arms='dict('), 'cannot be read: SyntaxError'),
+        (dict(severities='[0, 1]'), r'severities are some of 1 to 5, got \[0, 1\]'),
+        (dict(severities='[1]', dose="'level'"), "'dose' follows from 'severities'"),
+        (dict(arms="dict(plain=dict(config='a.py', seeds=[]))"), "arm 'plain': seeds is empty"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, changes, message):
