@@ -1,5 +1,6 @@
 """The arms of a comparison: checked, and evaluated run by run."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Optional, TypeVar
@@ -42,9 +43,9 @@ def check_arms(
                 f"arm '{name}' is a list of detections; expected a list of runs, each of them such "
                 'a list'
             )
-        seen = [source if isinstance(source, (list, tuple)) else str(source) for source in runs]
-        for i, source in enumerate(seen):
-            if isinstance(source, str) and source in seen[:i]:
+        files = [str(source) if isinstance(source, (str, os.PathLike)) else None for source in runs]
+        for i, source in enumerate(files):
+            if source is not None and source in files[:i]:
                 raise UserError(
                     f"arm '{name}' has {source} twice; every run needs detections of its own, or "
                     'the noise between runs is underestimated'

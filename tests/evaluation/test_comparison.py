@@ -8,7 +8,7 @@ import pytest
 
 from mmdet_spatialattn.cli import main
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import Stratification, compare, load_annotations
+from mmdet_spatialattn.evaluation import Stratification, compare, load_annotations, load_detections
 from mmdet_spatialattn.evaluation.comparison import VERSION, estimate_of
 
 from .synthetic import pycocotools_evaluate, random_problem, with_masks
@@ -206,6 +206,15 @@ def test_runs_with_the_same_detections_are_said(problem):
     arms = {'base': [runs['a0'], list(runs['a0'])], 'better': [runs['b0'], runs['b1']]}
     notes = compare(truth, arms, n_boot=100).notes
     assert any("'base' has runs with the same detections" in note for note in notes)
+
+
+def test_runs_of_as_many_loaded_detections_are_not_taken_for_one(problem):
+    truth, runs = problem
+    truth = load_annotations(truth)
+    loaded = {name: load_detections(runs[name], truth) for name in ('a0', 'a1', 'b0', 'b1')}
+    assert len({repr(found) for found in loaded.values()}) == 1
+    arms = {'base': [loaded['a0'], loaded['a1']], 'better': [loaded['b0'], loaded['b1']]}
+    assert len(compare(truth, arms, n_boot=100).arms['base']) == 2
 
 
 @pytest.mark.parametrize(
