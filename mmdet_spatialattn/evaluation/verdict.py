@@ -92,13 +92,17 @@ def _sentence(
     if gain is None:
         parts.append('There are too few objects or images in a stratum to tell the clutter gain')
     else:
-        text = f'Clutter gain {interval(gain)}, p = {p_value(gain.p_holm)}'
+        text = f'Clutter gain {interval(gain)}, p {_equals(p_value(gain.p_holm))}'
         if not _sign(gain):
             text += f'; a gain below {points(gain.detectable)} could have been missed'
         parts.append(text)
     if n_runs == 1:
         parts.append('One run per arm: the noise of training is not in the intervals')
     return '. '.join(parts) + '.'
+
+
+def _equals(p: str) -> str:
+    return p if p.startswith('<') else f'= {p}'
 
 
 def points(value: float, sign: bool = False) -> str:

@@ -107,10 +107,13 @@ def check_test_set(plan: Plan, config: Config) -> None:
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """Return a plan as it stands in ``verdict.json``."""
+    """Return a plan as it stands in ``verdict.json``; configs as seen from the current folder."""
+    here = Path.cwd()
     arms = {
         arm.name: {
-            'config': str(arm.config),
+            'config': str(arm.config.relative_to(here))
+            if arm.config.is_relative_to(here)
+            else str(arm.config),
             'overrides': dict(arm.overrides),
             'seeds': list(arm.seeds or plan.seeds),
         }

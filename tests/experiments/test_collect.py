@@ -8,7 +8,7 @@ import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import compare
 from mmdet_spatialattn.evaluation.dose import dose_response
-from mmdet_spatialattn.experiments.collect import check_test_set, collect
+from mmdet_spatialattn.experiments.collect import check_test_set, collect, describe
 from mmdet_spatialattn.experiments.launch import detections_of
 from mmdet_spatialattn.experiments.metafile import read_metafile, write_metafile
 from mmdet_spatialattn.experiments.plan import Arm
@@ -63,6 +63,16 @@ def test_files_are_named_as_seen_from_the_folder(collected):
     }
     sources = [run['source'] for run in verdict['comparison']['arms']['cbam']['runs']]
     assert sources == [f'cbam/seed_{k}/detections.bbox.json' for k in (0, 1)]
+
+
+def test_configs_are_named_as_seen_from_the_current_folder(scenes, monkeypatch, repository):
+    plan = small_plan(scenes)
+    monkeypatch.chdir(repository)
+    assert describe(plan)['arms']['plain']['config'] == (
+        'configs/clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py'
+    )
+    monkeypatch.chdir(scenes)
+    assert describe(plan)['arms']['plain']['config'] == str(BASELINE)
 
 
 def test_runs_without_a_result_are_named_with_their_log(collected):
