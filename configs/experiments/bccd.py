@@ -8,8 +8,9 @@ The control has CBAM's parameters and no attention. Results: configs/bccd/metafi
 baseline = 'baseline'
 control = 'control'
 seeds = [0, 1, 2]
+severities = [1, 3, 5]
 _folder = '../bccd/retinanet_r18-narrow'
-_end = '_18e_bccd.py'
+_end = '_6e_bccd.py'
 arms = {
     'baseline': f'{_folder}_fpn{_end}',
     'control': f'{_folder}-control-c3-c5_fpn{_end}',

@@ -1,6 +1,6 @@
 """Evaluate a detector: MMDetection's own tool, checked before it begins.
 
-    spatialattn test configs/bccd/retinanet_r18-narrow_fpn_18e_bccd.py out/epoch_18.pth
+    spatialattn test configs/bccd/retinanet_r18-narrow_fpn_6e_bccd.py out/epoch_6.pth
 
 The flags are those of MMDetection's tools/test.py.
 """

@@ -1,9 +1,9 @@
 """Coordinate attention in the backbone: on the residual branch of every block of stages 2-4.
 
-spatialattn train configs/bccd/retinanet_r18-narrow-coord-c3-c5_fpn_18e_bccd.py
+spatialattn train configs/bccd/retinanet_r18-narrow-coord-c3-c5_fpn_6e_bccd.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_18e_bccd.py'
+_base_ = './retinanet_r18-narrow_fpn_6e_bccd.py'
 model = dict(
     backbone=dict(
         type='mmdet_spatialattn.WithAttention',

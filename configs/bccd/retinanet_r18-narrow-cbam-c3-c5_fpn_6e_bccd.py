@@ -1,16 +1,16 @@
-"""Global context in the backbone: on the residual branch of every block of stages 2-4.
+"""CBAM in the backbone: on the residual branch of every block of stages 2-4.
 
-spatialattn train configs/bccd/retinanet_r18-narrow-gc-c3-c5_fpn_18e_bccd.py
+spatialattn train configs/bccd/retinanet_r18-narrow-cbam-c3-c5_fpn_6e_bccd.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_18e_bccd.py'
+_base_ = './retinanet_r18-narrow_fpn_6e_bccd.py'
 model = dict(
     backbone=dict(
         type='mmdet_spatialattn.WithAttention',
         of='ResNet',
         attention=[
             dict(
-                cfg=dict(type='GlobalContext'),
+                cfg=dict(type='CBAM', reduction=16),
                 stages=(False, True, True, True),
                 position='after_conv2',
             )

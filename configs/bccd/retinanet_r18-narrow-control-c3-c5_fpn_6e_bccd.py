@@ -1,9 +1,9 @@
 """As many parameters as CBAM, and no attention: on the residual branches of stages 2-4.
 
-spatialattn train configs/bccd/retinanet_r18-narrow-control-c3-c5_fpn_18e_bccd.py
+spatialattn train configs/bccd/retinanet_r18-narrow-control-c3-c5_fpn_6e_bccd.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_18e_bccd.py'
+_base_ = './retinanet_r18-narrow_fpn_6e_bccd.py'
 model = dict(
     backbone=dict(
         type='mmdet_spatialattn.WithAttention',

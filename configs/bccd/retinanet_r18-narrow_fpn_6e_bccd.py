@@ -1,6 +1,6 @@
 """The baseline on BCCD's blood cells: a narrow RetinaNet, from scratch, without attention.
 
-spatialattn train configs/bccd/retinanet_r18-narrow_fpn_18e_bccd.py --cfg-options data_root=DIR
+spatialattn train configs/bccd/retinanet_r18-narrow_fpn_6e_bccd.py --cfg-options data_root=DIR
 """
 
 _base_ = [
@@ -10,4 +10,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(bbox_head=dict(num_classes=3))
-train_cfg = dict(max_epochs=18)
+train_cfg = dict(max_epochs=6)

@@ -1,9 +1,9 @@
 """CBAM in the neck: on every output of the pyramid, from the identity.
 
-spatialattn train configs/bccd/retinanet_r18-narrow_fpn-cbam_18e_bccd.py
+spatialattn train configs/bccd/retinanet_r18-narrow_fpn-cbam_6e_bccd.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_18e_bccd.py'
+_base_ = './retinanet_r18-narrow_fpn_6e_bccd.py'
 model = dict(
     neck=dict(
         type='mmdet_spatialattn.WithAttention',
