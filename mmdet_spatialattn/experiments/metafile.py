@@ -85,21 +85,20 @@ def results_tables() -> str:
 
 def _table(title: str, name: str, content: dict[str, Any]) -> str:
     data, strata = content['Data'], list(content['Data']['strata'])
-    seeds = max((len(m['Results']['seeds']) for m in content['Models'] if m['Results']), default=0)
     most = strata[-1]
     lines = [
         f'**{title}**: {data["objects"]} objects in {data["images"]} images, '
-        f'{data["strata"][most]["objects"]} of them {most}; {seeds} seeds per arm; '
-        f'[{name}]({name})',
+        f'{data["strata"][most]["objects"]} of them {most}; [{name}]({name})',
         '',
-        f'| arm | AP | effect | effect, {most} | clutter gain | verdict | parameters | FLOPs |',
-        '|---|---:|---:|---:|---:|---|---:|---:|',
+        f'| arm | seeds | AP | effect | effect, {most} | clutter gain | verdict | parameters '
+        '| FLOPs |',
+        '|---|---:|---:|---:|---:|---:|---|---:|---:|',
     ]
     models = {m['Name']: m['Results'] for m in content['Models']}
     base = next((r for r in models.values() if r and 'effect' not in r), None)
     for arm, found in models.items():
         if found is None:
-            lines.append(f'| {arm} | | | | | not run | | |')
+            lines.append(f'| {arm} | 0 | | | | | not run | | |')
             continue
         effect, gain = found.get('effect', {}), found.get('clutter_gain')
         ap = points(found['AP']['mean'])
@@ -108,10 +107,8 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
             for key in ('parameters', 'flops')
         ]
         cells = [_cell(effect.get('overall')), _cell(effect.get(most)), _cell(gain)]
-        lines.append(
-            f'| {arm} | {ap} | {" | ".join(cells)} | {found.get("verdict", "")} | '
-            f'{" | ".join(ratios)} |'
-        )
+        words = [arm, str(len(found['seeds'])), ap, *cells, found.get('verdict', ''), *ratios]
+        lines.append(f'| {" | ".join(words)} |')
     return '\n'.join(lines)
 
 

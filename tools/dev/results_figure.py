@@ -1,4 +1,4 @@
-"""Draw the measured results: every arm's effect and clutter gain with their intervals, as SVG.
+"""Draw the measured results: the effects and clutter gains of arms with several seeds, as SVG.
 
 python tools/dev/results_figure.py            write configs/results.svg
 python tools/dev/results_figure.py --check    exit 1 when it is not what the metafiles hold
@@ -34,9 +34,7 @@ ROW = 0.3  # inches
 def draw() -> str:
     """Return the figure: a panel per data set and column, a row per arm."""
     sets = {
-        title: [
-            m for m in read_metafile(ROOT / name)['Models'] if (m['Results'] or {}).get('effect')
-        ]
+        title: [m for m in read_metafile(ROOT / name)['Models'] if _shown(m['Results'])]
         for title, name in RESULTS.items()
         if (ROOT / name).is_file()
     }
@@ -64,6 +62,11 @@ def draw() -> str:
     figure.savefig(buffer, format='svg', metadata={'Date': None, 'Creator': None})
     plt.close(figure)
     return buffer.getvalue()
+
+
+def _shown(results: Optional[dict[str, Any]]) -> bool:
+    """Return whether there is an effect of an arm with more than one seed."""
+    return bool(results and 'effect' in results and len(results['seeds']) > 1)
 
 
 def _estimate(panel: Any, y: int, of: dict[str, Any]) -> None:
