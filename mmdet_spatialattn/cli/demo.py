@@ -35,7 +35,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument(
         '--images', type=int, default=1000, metavar='N', help='scenes (default 1000)'
     )
-    parser.add_argument('--epochs', type=int, metavar='N', help="default: the configs'")
+    parser.add_argument('--epochs', type=int, metavar='N', help="default: the plan's")
     parser.add_argument(
         '--full',
         action='store_true',
@@ -61,7 +61,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     overrides = {'data_root': str(folder / 'scenes'), 'default_hooks.logger.interval': 10}
     if args.epochs is not None:
         overrides['train_cfg.max_epochs'] = args.epochs
-    plan = replace(plan, overrides=overrides)
+    plan = replace(plan, overrides={**plan.overrides, **overrides})
     if args.full:
         plan = replace(plan, seeds=FULL_SEEDS)
     verdict = sweep(plan, folder / 'runs', args.jobs, args.device)
