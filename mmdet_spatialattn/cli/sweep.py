@@ -174,7 +174,6 @@ def check(plan: 'Plan', folder: Path) -> dict[str, 'Config']:
 
 def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
     """Print the runs, what is done of them, and how long the rest will take."""
-    import torch
     from rich.console import Console
     from rich.table import Table
 
@@ -183,7 +182,7 @@ def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
     from ..experiments.plan import Run
 
     configs = check(plan, folder)
-    torch.set_num_threads(max(cores() // jobs, 1))
+    threads = max(cores() // jobs, 1)
     table = Table(title=f'{plan.name}: {len(plan.runs)} runs in {folder}')
     for title in ('arm', 'seeds', 'finished', 'minutes per run'):
         table.add_column(title, justify='left' if title == 'arm' else 'right', no_wrap=True)
@@ -191,7 +190,7 @@ def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
     for arm in progress('timing')(plan.arms, len(plan.arms)):
         seeds = arm.seeds or plan.seeds
         done = [s for s in seeds if (folder / Run(arm, s).name / FINISHED).is_file()]
-        seconds = training_time(configs[arm.name])
+        seconds = training_time(configs[arm.name], threads)
         total += seconds * (len(seeds) - len(done))
         table.add_row(
             arm.name, ', '.join(map(str, seeds)), f'{len(done)} of {len(seeds)}',

@@ -57,16 +57,21 @@ def measure_arms(configs: Mapping[str, Config], baseline: str) -> dict[str, dict
     return {arm: {**asdict(cost), 'audit': audits[arm]} for arm, cost in found.items()}
 
 
-def training_time(config: Config, steps: int = 6) -> float:
+def training_time(config: Config, threads: int = 1, steps: int = 6) -> float:
     """Estimate how long one run takes, in seconds, from a few steps of training and of testing.
 
     Counts the start of its two commands, but neither the decline of a throttled machine nor what
     runs beside it.
+
+    Args:
+        config: The whole config of the run.
+        threads: With which it will run.
+        steps: How many batches are timed.
     """
     from mmengine.optim import build_optim_wrapper
 
     start = time.perf_counter()
-    with _building(config):
+    with _building(config), _threads(threads):
         model = MODELS.build(config.model)
         model.init_weights()
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -90,6 +95,16 @@ def _building(config: Config) -> Iterator[None]:
     scope = config.get('default_scope', 'mmdet')
     with quiet(), DefaultScope.overwrite_default_scope(scope):
         yield
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _median_time(run: Any, loader: Any, steps: int) -> float:

@@ -94,11 +94,11 @@ def test_a_checkpoint_scores_in_a_test_what_it_scored_in_training(jobs, tool):
 @pytest.mark.parametrize('tool', ['stock', 'ours'])
 def test_a_resumed_training_goes_on_with_its_history(jobs, tool):
     log, last = jobs[tool].logs[2], jobs[tool].resumed
-    assert 'resumed epoch: 1, iter: 2' in log
+    assert 'resumed epoch: 1, iter: 4' in log
     assert 'Epoch(train) [1]' not in log and re.search(r'Epoch\(train\) +\[2\]', log)
-    assert (last['meta']['epoch'], last['meta']['iter']) == (2, 4)
+    assert (last['meta']['epoch'], last['meta']['iter']) == (2, 8)
     losses, _ = last['message_hub']['log_scalars']['train/loss'].data
-    assert len(losses) == 4 and len(set(losses.tolist())) == 4
+    assert len(losses) == 8 and len(set(losses.tolist())) == 8
 
 
 @pytest.mark.slow

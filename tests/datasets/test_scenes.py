@@ -169,7 +169,7 @@ def test_a_strange_manifest_is_refused(tmp_path, manifest, message):
 def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / 'out').mkdir()
     assert write_scenes(tmp_path / 'out', images=2, levels=[0], size=64)
-    assert len(files(tmp_path / 'out')) == 2 + 2 + 1
+    assert len(files(tmp_path / 'out')) == 2 + 3 + 1
     assert [path.name for path in tmp_path.iterdir()] == ['out']
 
 
