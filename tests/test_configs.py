@@ -50,7 +50,8 @@ def n_classes(model):
 
 
 def make_small(model):
-    """Let a detector work on few boxes, and on images of the size they are given in."""
+    """Let a detector start from scratch, on few boxes, on images of the size they are given in."""
+    model.backbone.init_cfg = None  # the weights would be downloaded
     model.data_preprocessor.pop('batch_augments', None)
     if 'num_queries' in model:
         model.num_queries = 30
@@ -68,6 +69,7 @@ def test_it_builds_learns_and_predicts(path):
     config = Config.fromfile(path)
     make_small(config.model)
     model = MODELS.build(config.model)
+    model.init_weights()  # some parameters of MMDetection are uninitialised memory before it
     loader = config.get('train_dataloader')
     classes = n_classes(config.model)
     metainfo = loader.dataset.get('metainfo') if loader else None
