@@ -21,9 +21,8 @@ from ..evaluation.evaluator import Problem
 from ..evaluation.strata import stratify, stratify_images
 from ..io import read_json, write_json
 from .arms import differences, measure_arms
-from .environment import environment
 from .launch import FINISHED, detections_of, log_of
-from .plan import Plan
+from .plan import Plan, Run
 
 FORMAT = 'mmdet_spatialattn verdict'
 VERSION = 1
@@ -48,14 +47,8 @@ def collect(
     Raises:
         UserError: The baseline or all other arms have no finished run.
     """
-    finished = [run for run in plan.runs if (folder / run.name / FINISHED).is_file()]
-    found = {arm.name: [run for run in finished if run.arm == arm] for arm in plan.arms}
-    found = {arm: runs for arm, runs in found.items() if runs}
-    if plan.baseline not in found or len(found) < 2:
-        raise UserError(
-            f'{folder}: {len(finished)} of {len(plan.runs)} runs are finished; a comparison needs '
-            f"one of the baseline '{plan.baseline}' and one of another arm"
-        )
+    found = finished_runs(plan, folder)
+    finished = [run for run in plan.runs if run in found.get(run.arm.name, [])]
     path, images = tested_on(configs[plan.baseline])
     files = {arm: [detections_of(run, folder) for run in runs] for arm, runs in found.items()}
     tested = _load(path, files, folder)
@@ -87,10 +80,27 @@ def collect(
             for run in plan.runs
             if run not in finished
         ],
-        'environment': environment(),
+        'environments': _environments(finished, folder),
     }
     write_json(folder / 'verdict.json', verdict)
     return comparison
+
+
+def finished_runs(plan: Plan, folder: Path) -> dict[str, list[Run]]:
+    """Return the finished runs by arm; arms without one are left out.
+
+    Raises:
+        UserError: The baseline or all other arms have none.
+    """
+    runs = [run for run in plan.runs if (folder / run.name / FINISHED).is_file()]
+    found = {arm.name: [run for run in runs if run.arm == arm] for arm in plan.arms}
+    found = {arm: of for arm, of in found.items() if of}
+    if plan.baseline not in found or len(found) < 2:
+        raise UserError(
+            f'{folder}: {len(runs)} of {len(plan.runs)} runs are finished; a comparison needs '
+            f"one of the baseline '{plan.baseline}' and one of another arm"
+        )
+    return found
 
 
 def check_test_set(plan: Plan, config: Config) -> None:
@@ -142,6 +152,18 @@ def relative(path: Path, folder: Path) -> str:
     path, folder = path.resolve(), folder.resolve()
     near = path.is_relative_to(folder.parent)
     return Path(os.path.relpath(path, folder)).as_posix() if near else str(path)
+
+
+def _environments(runs: Iterable[Run], folder: Path) -> list[dict[str, Any]]:
+    """Return with what the runs were finished, and which with each."""
+    found: list[dict[str, Any]] = []
+    for run in runs:
+        environment = read_json(folder / run.name / FINISHED)['environment']
+        same = [one for one in found if {**one, 'runs': []} == {**environment, 'runs': []}]
+        if not same:
+            found += (same := [{**environment, 'runs': []}])
+        same[0]['runs'].append(run.name)
+    return found
 
 
 def _load(

@@ -8,7 +8,6 @@ from typing import Any, Optional
 
 from .. import __version__
 from ..compat.doctor import PROVIDERS, installed_versions
-from .launch import cores
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +31,13 @@ def environment() -> dict[str, Any]:
         },
         'commit': _commit(),
     }
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -7,7 +7,7 @@ A run has a folder of its own, in which it leaves::
     log.txt                what its commands printed
     epoch_<n>.pth          checkpoints; the last two are kept
     detections.bbox.json   detections on the test set, in COCO's format
-    run.json               written last: the run is finished
+    run.json               written last: the run is finished, and with what
 """
 
 import contextlib
@@ -30,6 +30,7 @@ from ..datasets.root import move_data_root
 from ..datasets.seeded import make_resumable
 from ..errors import UserError
 from ..io import atomic_path, write_json
+from .environment import cores, environment
 from .plan import Run
 
 FINISHED = 'run.json'
@@ -131,13 +132,6 @@ def _read(path: Path) -> Config:
     return Config.fromfile(path)
 
 
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def log_of(run: Run, folder: Path) -> Path:
     """Return the path of what the run's commands printed."""
     return folder / run.name / LOG
@@ -146,6 +140,12 @@ def log_of(run: Run, folder: Path) -> Path:
 def detections_of(run: Run, folder: Path) -> Path:
     """Return the path of the detections that a finished run leaves."""
     return folder / run.name / 'detections.bbox.json'
+
+
+def mark_finished(run: Run, folder: Path) -> None:
+    """Leave the note, in the run's own folder, that it is finished, and with what."""
+    note = {'arm': run.arm.name, 'seed': run.seed, 'environment': environment()}
+    write_json(folder / FINISHED, note)
 
 
 class _Work:
@@ -177,7 +177,7 @@ class _Work:
         if code != 0:
             self.phase = 'failed'
         elif self.phase == 'testing':
-            write_json(self.folder / FINISHED, {'arm': self.run.arm.name, 'seed': self.run.seed})
+            mark_finished(self.run, self.folder)
             self.phase = 'finished'
 
     def advance(self, threads: int) -> None:

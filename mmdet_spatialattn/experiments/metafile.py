@@ -17,7 +17,7 @@ RESULTS = {
 """The measured results of this repository, by data set."""
 
 _KEPT = ('estimate', 'low', 'high', 'p_holm', 'detectable')
-_DIGITS = 4
+_DIGITS = 6  # the tables round once more, and must not see a rounded half
 
 
 def write_metafile(path: PathLike, verdict: dict[str, Any]) -> None:
@@ -28,14 +28,10 @@ def write_metafile(path: PathLike, verdict: dict[str, Any]) -> None:
         verdict: What ``verdict.json`` holds.
     """
     plan, comparison = verdict['plan'], verdict['comparison']
-    where = verdict['environment']
-    hardware = where['hardware']
     baseline = plan['arms'][plan['baseline']]['config']
     content = {
         'Plan': plan['name'],
-        'Hardware': f'{hardware["processor"]}, {hardware["cores"]} cores, {hardware["device"]}',
-        'Versions': where['versions'],
-        'Commit': where['commit'],
+        'Environments': [_environment(one) for one in verdict['environments']],
         'Data': {
             **{key: comparison['annotations'][key] for key in ('images', 'objects', 'classes')},
             'strata': {
@@ -144,6 +140,16 @@ def _results(arm: str, verdict: dict[str, Any]) -> Optional[dict[str, Any]]:
             'verdict': comparison['verdicts'][arm]['word'],
         }
     return results
+
+
+def _environment(of: dict[str, Any]) -> dict[str, Any]:
+    hardware = of['hardware']
+    return {
+        'Runs': len(of['runs']),
+        'Hardware': f'{hardware["processor"]}, {hardware["cores"]} cores, {hardware["device"]}',
+        'Versions': of['versions'],
+        'Commit': of['commit'],
+    }
 
 
 def _estimate(of: dict[str, Any]) -> dict[str, Any]:

@@ -347,15 +347,7 @@ class Sweep:
     @property
     def setup(self) -> dict[str, str]:
         """With what the numbers were made, by name."""
-        of, settings, environment = (
-            self.comparison['annotations'],
-            self.comparison['settings'],
-            self.data['environment'],
-        )
-        hardware = dict(environment['hardware'])
-        if hardware.get('memory'):
-            hardware['memory'] = f'{hardware["memory"] / 1e9:.0f} GB'
-        versions = ', '.join(f'{name} {v}' for name, v in environment['versions'].items())
+        of, settings = self.comparison['annotations'], self.comparison['settings']
         by = f' by {settings["group_by"]}' if settings.get('group_by') else ''
         cuts = ', '.join(f'{cut:g}' for cut in settings['cuts'])
         return {
@@ -370,9 +362,7 @@ class Sweep:
             'Intervals': f'{self.level}, {settings["n_boot"]} resamples of the '
             f'images{by}, seed {settings["seed"]}',
             'Detectable': f'with a chance of {_percent(settings["power"])}',
-            'Versions': versions,
-            'Hardware': ', '.join(f'{name}: {value}' for name, value in hardware.items()),
-            'Commit': environment['commit'] or 'unknown',
+            **self._environments(),
         }
 
     @property
@@ -390,6 +380,21 @@ class Sweep:
     def _of_arms(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for arm in self.arms:
             yield arm, self.comparison['arms'][arm]
+
+    def _environments(self) -> dict[str, str]:
+        found = self.data['environments']
+        words: dict[str, str] = {}
+        for of in found:
+            hardware = dict(of['hardware'])
+            if hardware.get('memory'):
+                hardware['memory'] = f'{hardware["memory"] / 1e9:.0f} GB'
+            whose = f' ({", ".join(of["runs"])})' if len(found) > 1 else ''
+            words |= {
+                f'Versions{whose}': ', '.join(f'{name} {v}' for name, v in of['versions'].items()),
+                f'Hardware{whose}': ', '.join(f'{name}: {v}' for name, v in hardware.items()),
+                f'Commit{whose}': of['commit'] or 'unknown',
+            }
+        return words
 
     def _seeds(self) -> Iterator[str]:
         seeds = Counter(tuple(of['seeds']) for of in self.plan['arms'].values())

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mmdet_spatialattn.datasets.scenes import write_scenes
-from mmdet_spatialattn.experiments.launch import FINISHED, detections_of, run_config
+from mmdet_spatialattn.experiments.launch import detections_of, mark_finished, run_config
 from mmdet_spatialattn.experiments.plan import Arm, Plan, Run
 from mmdet_spatialattn.io import read_json, write_json
 
@@ -59,4 +59,4 @@ def finish(plan: Plan, folder: Path, scenes: Path, noise: dict[str, float]) -> N
             for annotation in val['annotations']
         ]
         write_json(detections_of(run, folder), found)
-        write_json(folder / run.name / FINISHED, {})
+        mark_finished(run, folder / run.name)

@@ -9,7 +9,7 @@ from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import compare
 from mmdet_spatialattn.evaluation.dose import dose_response
 from mmdet_spatialattn.experiments.collect import check_test_set, collect, describe
-from mmdet_spatialattn.experiments.launch import detections_of
+from mmdet_spatialattn.experiments.launch import FINISHED, detections_of
 from mmdet_spatialattn.experiments.metafile import read_metafile, write_metafile
 from mmdet_spatialattn.experiments.plan import Arm
 from mmdet_spatialattn.io import read_json, write_json
@@ -141,12 +141,25 @@ def test_a_metafile_keeps_seeds_intervals_and_what_did_not_run(collected, tmp_pa
     found, expected = cbam['Results'], verdict['comparison']
     assert found['seeds'] == [0, 1]
     runs = [run['overall']['AP'] for run in expected['arms']['cbam']['runs']]
-    assert found['AP']['runs'] == pytest.approx(runs, abs=5e-5)
+    assert found['AP']['runs'] == pytest.approx(runs, abs=5e-7)
     effect = expected['effects']['cbam']['overall']['AP']
     for key in ('estimate', 'low', 'high', 'p_holm'):
-        assert found['effect']['overall'][key] == pytest.approx(effect[key], abs=5e-5)
+        assert found['effect']['overall'][key] == pytest.approx(effect[key], abs=5e-7)
     assert found['verdict'] == expected['verdicts']['cbam']['word']
-    assert {'Hardware', 'Commit', 'Versions'} <= set(content)
+    assert [of['Runs'] for of in content['Environments']] == [4]
+    assert {'Hardware', 'Commit', 'Versions'} <= set(content['Environments'][0])
+
+
+def test_runs_of_two_machines_are_told_apart(scenes, tmp_path):
+    plan = small_plan(scenes)
+    finish(plan, tmp_path, scenes, {'plain': 3, 'cbam': 3})
+    note = tmp_path / plan.runs[1].name / FINISHED
+    there = {**read_json(note)['environment'], 'commit': 'feedbeef'}
+    write_json(note, {'environment': there})
+    collect(plan, tmp_path, configs_of(plan, tmp_path))
+    here, other = read_json(tmp_path / 'verdict.json')['environments']
+    assert other == {**there, 'runs': [plan.runs[1].name]}
+    assert here['runs'] == [run.name for run in plan.runs if run != plan.runs[1]]
 
 
 def test_a_broken_metafile_is_named(tmp_path):

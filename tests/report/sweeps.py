@@ -134,9 +134,12 @@ def _verdict(
             for i, arm in enumerate(runs)
         },
         'failed': [],
-        'environment': {
-            'versions': {'torch': '2.14.1', 'mmdet': '3.3.0'},
-            'hardware': {'processor': 'test', 'cores': 2, 'memory': 2**34, 'device': 'cpu'},
-            'commit': 'abc1234',
-        },
+        'environments': [
+            {
+                'versions': {'torch': '2.14.1', 'mmdet': '3.3.0'},
+                'hardware': {'processor': 'test', 'cores': 2, 'memory': 2**34, 'device': 'cpu'},
+                'commit': 'abc1234',
+                'runs': [f'{arm}/seed_{k}' for arm in runs for k in seeds],
+            }
+        ],
     }

@@ -16,7 +16,7 @@ import numpy as np
 from mmdet_spatialattn.cli.sweep import check, write_pages
 from mmdet_spatialattn.datasets.scenes import write_scenes
 from mmdet_spatialattn.experiments.collect import collect
-from mmdet_spatialattn.experiments.launch import FINISHED, detections_of
+from mmdet_spatialattn.experiments.launch import detections_of, mark_finished
 from mmdet_spatialattn.experiments.plan import Arm, Plan, Run
 from mmdet_spatialattn.io import read_json, write_json
 
@@ -62,7 +62,7 @@ def main() -> None:
         runs = folder / 'runs'
         for run in plan.runs:
             write_json(detections_of(run, runs), detections(truth, run))
-            write_json(runs / run.name / FINISHED, {})
+            mark_finished(run, runs / run.name)
         write_json(runs / 'sweep.json', {'plan': plan.name})
         steps = {}
         for step in ('check', 'collect', 'pages'):
