@@ -49,6 +49,22 @@ def test_the_interval_and_the_p_value_agree():
                 assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
 
 
+def test_with_few_images_students_interval_holds_what_it_says_and_percentiles_do_not():
+    """1,500 means of 20 images; the percentiles are corrected for the bias of the median."""
+    rng = np.random.default_rng(1)
+    n, n_trials, z = 20, 1500, scipy.stats.norm.ppf([0.025, 0.975])
+    held = np.zeros((n_trials, 2))
+    for trial in range(n_trials):
+        runs = means(rng.normal(0, 1, n), counts_of(rng, n, 400))[None]
+        found = difference(runs, np.zeros_like(runs), n)
+        below = scipy.stats.norm.ppf((runs[0, 1:] < runs[0, 0]).mean())
+        low, high = np.quantile(runs[0, 1:], scipy.stats.norm.cdf(2 * below + z))
+        held[trial] = found.low <= 0 <= found.high, low <= 0 <= high
+    students, percentiles = held.mean(axis=0)
+    assert 0.935 < students < 0.965
+    assert percentiles < 0.93
+
+
 def test_several_runs_add_the_variance_between_them_once():
     """Student's test on the runs, plus the images' common part, less the runs' own part."""
     rng = np.random.default_rng(3)
