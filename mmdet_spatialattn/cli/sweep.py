@@ -68,6 +68,7 @@ def main(argv: Optional[list[str]] = None) -> int:
             options = checked_options(read_config(arm.config), args.cfg_options)
     plan = replace(plan, overrides={**plan.overrides, **options})
     folder = Path(args.work_dir or Path('work_dirs', plan.name)).resolve()
+    _use(args.device)
     if args.dry_run:
         dry_run(plan, folder, args.jobs)
         return 0
@@ -111,7 +112,7 @@ def sweep(
             is another plan's or the disk is too small. Afterwards: too few runs finished.
     """
     _use(device)
-    from ..experiments.collect import collect
+    from ..experiments.collect import collect, finished_runs
     from ..experiments.launch import launch, log_of
     from ..experiments.severities import with_severities
     from ._board import Board
@@ -119,6 +120,8 @@ def sweep(
     configs, overrides = check(plan, folder), plan.overrides
     if train:
         _claim(plan, folder)
+    else:
+        finished_runs(plan, folder)
     if plan.severities:
         injected = with_severities(plan, folder, configs[plan.baseline], progress('severities'))
         configs, overrides = check(injected, folder), injected.overrides
@@ -178,7 +181,8 @@ def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
     from rich.table import Table
 
     from ..experiments.arms import training_time
-    from ..experiments.launch import FINISHED, cores
+    from ..experiments.environment import cores
+    from ..experiments.launch import FINISHED
     from ..experiments.plan import Run
 
     configs = check(plan, folder)

@@ -479,19 +479,20 @@ def write_doses(
     with atomic_folder(out) as folder:
         in_parallel(partial(write, folder=folder / 'images'), len(paths), progress)
         write_json(folder / 'annotations.json', {**data, **rows}, indent=None)
-        write_json(folder / 'injection.json', doses_record(annotations, injection, severities))
+        record = doses_record(annotations, severities, injection.seed, injection.max_cover)
+        write_json(folder / 'injection.json', record)
 
 
 def doses_record(
-    annotations: PathLike, injection: ClutterInjection, severities: Sequence[int]
+    annotations: PathLike, severities: Sequence[int], seed: int = 0, max_cover: float = 0.0
 ) -> dict[str, Any]:
     """Return what stands in the ``injection.json`` of :func:`write_doses`."""
     return {
         'format': 'mmdet_spatialattn injection by dose',
         'version': 1,
         'severities': list(severities),
-        'seed': injection.seed,
-        'max_cover': injection.max_cover,
+        'seed': seed,
+        'max_cover': max_cover,
         'annotations': str(annotations),
     }
 

@@ -30,9 +30,9 @@ def with_severities(plan: Plan, folder: Path, config: Config, progress: Progress
     """
     out = folder / 'injected'
     test, train = (set_of(loader) for loader in (config.test_dataloader, config.train_dataloader))
-    injection = ClutterInjection(*train, severity=max(plan.severities))
-    wanted = doses_record(test[0], injection, plan.severities)
+    wanted = doses_record(test[0], plan.severities)
     if not out.is_dir():
+        injection = ClutterInjection(*train, severity=max(plan.severities))
         write_doses(*test, out, injection, plan.severities, progress)
     elif differing := differences(read_json(out / 'injection.json'), wanted):
         raise UserError(f'{out} was made for another plan ({differing}): give another --work-dir')

@@ -8,7 +8,7 @@ import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import compare
 from mmdet_spatialattn.experiments.collect import collect
-from mmdet_spatialattn.experiments.launch import FINISHED, detections_of
+from mmdet_spatialattn.experiments.launch import detections_of, mark_finished
 from mmdet_spatialattn.experiments.severities import with_severities
 from mmdet_spatialattn.io import read_json, write_json
 from tests.experiments.sets import configs_of, finish, small_plan, small_scenes
@@ -34,7 +34,7 @@ def test_doses_are_severities_and_effects_those_without_clutter(tmp_path):
             if row['image_id'] == image['original']
         ]
         write_json(detections_of(run, folder), copies)
-        write_json(folder / run.name / FINISHED, {})
+        mark_finished(run, folder / run.name)
     collect(plan, folder, configs_of(injected, folder))
     verdict = read_json(folder / 'verdict.json')
     files = {run.arm.name: [detections_of(run, clean)] for run in plan.runs}
