@@ -54,6 +54,7 @@ def try_family(family: str) -> dict[str, Any]:
         stages.extend(_stages(family, operators))
     except Exception as exception:
         error = ' '.join(f'{type(exception).__name__}: {exception}'.split())
+        error = error.partition(', the current sys.path is')[0]  # it names this machine's folders
     return dict(stage=stages[-1] if error else '', error=error, operators=sorted(operators))
 
 
