@@ -153,6 +153,12 @@ def test_collect_compares_what_is_finished_and_trains_nothing(
     assert '2 of 2' in out and 'About 0 minutes' in out
 
 
+def test_collect_of_nothing_writes_nothing(plan, refused, tmp_path):
+    lines = 'dose = group_by = None\nseverities = [1]\n'
+    assert '0 of 4 runs are finished' in refused(plan(lines), '--collect')
+    assert not (tmp_path / 'runs').exists()
+
+
 @pytest.mark.slow
 def test_a_run_that_fails_stops_no_other_and_is_reported(plan, scenes, tmp_path, capsys):
     folder = tmp_path / 'runs'

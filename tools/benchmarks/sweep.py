@@ -34,6 +34,7 @@ def detections(truth: dict, run: Run) -> list[dict]:
             box = [*rng.uniform(0, 120, 2), 30.0, 30.0]
             found.append((image['id'], int(rng.integers(1, 11)), box, 0.5))
     moved = np.array([box for _, _, box, _ in found]) + rng.normal(0, 3, (len(found), 4))
+    moved[:, 2:] = moved[:, 2:].clip(1)
     return [
         {'image_id': image, 'category_id': kind, 'bbox': box, 'score': score * rng.random()}
         for (image, kind, _, score), box in zip(found, moved.tolist())
