@@ -383,12 +383,13 @@ class Sweep:
 
     def _environments(self) -> dict[str, str]:
         found = self.data['environments']
+        total = sum(len(of['runs']) for of in found)
         words: dict[str, str] = {}
         for of in found:
             hardware = dict(of['hardware'])
             if hardware.get('memory'):
                 hardware['memory'] = f'{hardware["memory"] / 1e9:.0f} GB'
-            whose = f' ({", ".join(of["runs"])})' if len(found) > 1 else ''
+            whose = f' ({len(of["runs"])} of {total} runs)' if len(found) > 1 else ''
             words |= {
                 f'Versions{whose}': ', '.join(f'{name} {v}' for name, v in of['versions'].items()),
                 f'Hardware{whose}': ', '.join(f'{name}: {v}' for name, v in hardware.items()),

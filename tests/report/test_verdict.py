@@ -278,9 +278,16 @@ def with_nothing_detectable(verdict, folder):
         of['overall']['AP'].update(detectable=None, df=None)
 
 
+def with_another_machine(verdict, folder):
+    here = verdict['environments'][0]
+    moved = {**here, 'commit': None, 'runs': here['runs'][:1]}
+    verdict['environments'] = [{**here, 'runs': here['runs'][1:]}, moved]
+
+
 @pytest.mark.parametrize(
     'change, words',
     [
+        (with_another_machine, 'Commit (1 of 6 runs) unknown'),
         (without_dose, 'Not measured: the plan names no dose.'),
         (without_images, 'No pictures: 60 of the 60 images'),
         (without_detections, 'No pictures: cannot read'),
