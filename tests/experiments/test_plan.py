@@ -1,5 +1,7 @@
 """A plan is read as it was meant, or refused with what is wrong."""
 
+from pathlib import Path
+
 import pytest
 
 from mmdet_spatialattn.errors import UserError
@@ -10,6 +12,9 @@ GOOD = dict(
     seeds='[0, 1]',
     arms="dict(plain='a.py', cbam=dict(config='b.py', overrides={'model.depth': 34}))",
 )
+
+
+PLANS = sorted((Path(__file__).parents[2] / 'configs/experiments').glob('*.py'))
 
 
 def write(tmp_path, **changes):
@@ -29,6 +34,12 @@ def test_a_plan_expands_to_arms_times_seeds(tmp_path):
     ]  # fmt: skip
     assert plan.arms[0].config == tmp_path / 'a.py'
     assert plan.arms[1].overrides == {'model.depth': 34}
+
+
+@pytest.mark.parametrize('path', PLANS, ids=lambda path: path.stem)
+def test_the_plans_of_the_repository_name_configs_that_exist(path):
+    plan = load_plan(path)
+    assert plan.baseline == plan.arms[0].name and len(plan.runs) >= 2 * len(plan.arms)
 
 
 def test_a_plan_may_be_yaml(tmp_path):
