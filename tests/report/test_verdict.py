@@ -197,6 +197,7 @@ def make_nasty(folder):
         text = text.replace(f'"{name}"', json.dumps(f'{name}{NASTY}'))
     verdict = json.loads(text)
     verdict['comparison']['notes'].append(NASTY)
+    verdict['comparison']['annotations']['file'] = '/folder' * 20
     verdict['dose']['field'] = verdict['plan']['dose'] = f'level{NASTY}'
     for key in ('audits', 'differences'):
         verdict[key] = {arm: of and of + NASTY for arm, of in verdict[key].items()}
