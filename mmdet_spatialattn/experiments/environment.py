@@ -9,7 +9,8 @@ from typing import Any, Optional
 from .. import __version__
 from ..compat.doctor import PROVIDERS, installed_versions
 
-ROOT = Path(__file__).parents[2]
+PACKAGE = Path(__file__).parents[1]
+ROOT = PACKAGE.parent
 
 
 def environment() -> dict[str, Any]:
@@ -57,11 +58,14 @@ def _memory() -> Optional[int]:
 
 def _commit() -> Optional[str]:
     """Return the commit of a clone, with ``-dirty`` if the package differs from it."""
-    command = ['git', '-C', str(ROOT), 'describe', '--always', '--abbrev=12', '--exclude', '*']
     if not (ROOT / '.git').exists():
         return None
+    git = ['git', '-C', str(ROOT)]
     try:
-        done = subprocess.run([*command, '--dirty'], capture_output=True, text=True, check=True)
+        head = subprocess.run(
+            [*git, 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True, check=True
+        )
+        same = subprocess.run([*git, 'diff', '--quiet', 'HEAD', '--', str(PACKAGE)])
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return head.stdout.strip() + ('-dirty' if same.returncode else '')
