@@ -12,9 +12,10 @@ from ..io import PathLike, atomic_path
 ROOT = Path(__file__).parents[2]
 RESULTS = {
     'Clutter digits': 'configs/clutter_digits/metafile.yml',
+    'Clutter digits, twelve epochs': 'configs/clutter_digits/width.yml',
     'BCCD': 'configs/bccd/metafile.yml',
 }
-"""The measured results of this repository, by data set."""
+"""The measured results of this repository, by their titles."""
 
 _KEPT = ('estimate', 'low', 'high', 'p_holm', 'detectable')
 _DIGITS = 6  # the tables round once more, and must not see a rounded half
