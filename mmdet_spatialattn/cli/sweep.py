@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import UserError
@@ -112,6 +113,7 @@ def sweep(
             is another plan's or the disk is too small. Afterwards: too few runs finished.
     """
     _use(device)
+    from ..evaluation.ahead import compile_ahead
     from ..experiments.collect import collect, finished_runs
     from ..experiments.launch import launch, log_of
     from ..experiments.severities import with_severities
@@ -126,6 +128,7 @@ def sweep(
         injected = with_severities(plan, folder, configs[plan.baseline], progress('severities'))
         configs, overrides = check(injected, folder), injected.overrides
     if train:
+        Thread(target=compile_ahead, daemon=True).start()
         with Board() as board:
             states = launch(plan.runs, folder, overrides, jobs=jobs, watch=board)
         for state in states:

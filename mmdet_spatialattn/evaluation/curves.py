@@ -322,7 +322,10 @@ def _resample(
                     for lane in range(LANES):
                         sums[entry_kind[entry], lane] += weights[entry_image[entry], lane]
                 entry += 1
-            kept[m - mark_start[k]] = sums
+            # Not kept[...] = sums, whose words for a wrong shape take longest to compile.
+            for kind in range(n_kinds):
+                for lane in range(LANES):
+                    kept[m - mark_start[k], kind, lane] = sums[kind, lane]
 
         for c in range(n_curves):
             hits[:] = 0
