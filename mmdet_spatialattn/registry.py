@@ -27,7 +27,7 @@ HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.datasets.seeded'],
+    locations=['mmdet_spatialattn.datasets.seeded', 'mmdet_spatialattn.insertion.health_hook'],
 )
 
 TRANSFORMS = Registry(

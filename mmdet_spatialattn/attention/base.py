@@ -55,6 +55,9 @@ class SpatialAttention(BaseModule):
     maps: tuple[str, ...] = ()
     """Names under which :meth:`publish` is called: what there is to look at."""
 
+    gates: bool = True
+    """Whether the maps are gates: factors from 0 to 1, which let nothing change at either end."""
+
     identity_at_init: bool = False
     """Whether the paper starts the module as the exact identity, by :meth:`reset_parameters`."""
 

@@ -17,11 +17,13 @@ guard is a wrapper of the class's method: models carry no state for it, and so c
 
 import contextlib
 import functools
+import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule, PretrainedInit
 from torch import nn
 
@@ -116,7 +118,7 @@ def initialise(modules: Mapping[str, Any]) -> None:
     """Let attention modules initialise themselves that were neither initialised nor loaded yet.
 
     Args:
-        modules: The modules by path, under which MMEngine logs their parameters.
+        modules: The modules by path, under which MMEngine's log file lists their parameters.
     """
     new = {path: m for path, m in modules.items() if not getattr(m, 'is_init', False)}
     if not new:
@@ -126,10 +128,22 @@ def initialise(modules: Mapping[str, Any]) -> None:
     for module in new.values():
         if hasattr(module, '_params_init_info'):  # of an attention module around these
             holder._params_init_info = module._params_init_info
-    with own_random_stream('init_weights'):
+    with own_random_stream('init_weights'), _warnings_only():
         _init_weights(holder)
     for module in new.values():
         module.is_init = True
+
+
+@contextlib.contextmanager
+def _warnings_only() -> Iterator[None]:
+    """Keep MMEngine's list of parameters off the console."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(max(level, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def loads_pretrained(module: Any) -> bool:
