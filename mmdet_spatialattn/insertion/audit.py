@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from ..attention.base import GuidedAttention
 from .dry_run import guess_args, run_copy
+from .health import NEVER, PARTLY, ModuleHealth
 from .host import below_pretrained
 from .report import InsertionReport, Row, init_text
 from .sites import Site, attention_sites
+from .trial import Loss, try_learning
 
 QUADRATIC = 'O((HW)^2)'
 LARGE_MAP_STRIDE = 8
@@ -28,25 +30,32 @@ class Seen:
 
 
 def audit_model(
-    model: nn.Module, args: Optional[tuple] = None, pretrained: bool = False
+    model: nn.Module,
+    args: Optional[tuple] = None,
+    pretrained: bool = False,
+    losses: Sequence[Loss] = (),
 ) -> InsertionReport:
     """Return what every attention module in ``model`` is: inserted ones and native plugins.
 
-    The map sizes and the memory come from one forward of a copy without data.
+    The map sizes and the memory come from one forward of a copy without data; whether the modules
+    can learn, from a few training steps of another copy.
 
     Args:
         model: The model.
         args: Arguments of its forward; only sizes matter. By default one image of MMDetection's
             usual size; a neck alone, whose input sizes nobody knows, is not run.
         pretrained: Whether weights are loaded later, as by ``load_from``.
+        losses: Losses for these steps, as :func:`~.trial.try_learning` takes them; without any,
+            ``can_learn`` tells only what is frozen.
 
     Example:
         >>> from torchvision.models import resnet18
         >>> from mmdet_spatialattn import insert_attention
         >>> model = resnet18()
         >>> _ = insert_attention(model, [dict(cfg=dict(type='SE'), position='stem')])
-        >>> report = audit_model(model, (torch.rand(1, 3, 64, 64),))
-        >>> [(row.path, row.map, row.trains, row.cost) for row in report]
+        >>> x = torch.rand(2, 3, 64, 64)
+        >>> report = audit_model(model, (x,), losses=[lambda model: model(x).square().mean()])
+        >>> [(row.path, row.map, row.can_learn, row.cost) for row in report]
         [('maxpool.input_spatialattn', (32, 32), 'yes', 'O(HW)')]
     """
     sites = attention_sites(model)
@@ -57,10 +66,28 @@ def audit_model(
     complete = False
     if sites and (known or size):
         complete = run_copy(model, args, lambda copied: _watch(copied, seen)) is None
-    rows = [_row(model, path, site, seen[path], size) for path, site in sites.items()]
+    trials, failure = _try(model, losses) if sites else ({}, '')
+    rows = [
+        _row(model, path, site, seen[path], size, trials.get(path)) for path, site in sites.items()
+    ]
     accepted = {path for path, site in sites.items() if site.frozen_ok}
     loaded = {path for path in sites if pretrained or below_pretrained(model, path)}
-    return InsertionReport(rows, list(_warnings(rows, accepted, loaded, complete)), size)
+    warnings = [*_warnings(rows, accepted, loaded, complete), *filter(None, [failure])]
+    return InsertionReport(rows, warnings, size)
+
+
+def _try(model: nn.Module, losses: Sequence[Loss]) -> tuple[dict[str, ModuleHealth], str]:
+    """Return what a trial of training shows by path, or why there was none."""
+    if not losses:
+        return {}, ''
+    try:
+        return try_learning(model, losses), ''
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:200]
+        return {}, (
+            f'whether the attention can learn is not known: a training step on random data ended '
+            f'with {type(error).__name__}: {reason}'
+        )
 
 
 def _watch(model: nn.Module, seen: dict[str, Seen]) -> None:
@@ -99,8 +126,14 @@ class _Meter:
 
 
 def _row(
-    model: nn.Module, path: str, site: Site, seen: Seen, size: Optional[tuple[int, int]]
+    model: nn.Module,
+    path: str,
+    site: Site,
+    seen: Seen,
+    size: Optional[tuple[int, int]],
+    trial: Optional[ModuleHealth],
 ) -> Row:
+    trains = _trains(model, path, site.module)
     factor, change = measure_init(site.module, site.channels)
     return Row(
         path=path,
@@ -111,13 +144,26 @@ def _row(
         map=seen.map,
         stride=size[0] / seen.map[0] if size and seen.map else None,
         runs=seen.runs,
-        trains=_trains(model, path, site.module),
+        trains=trains,
         norm=_norm(model, path, site.module),
         factor=factor,
         change=change,
         cost=getattr(site.module, 'cost', ''),
         memory=seen.memory if seen.map else None,
+        can_learn=_can_learn(trains, trial),
     )
+
+
+def _can_learn(trains: str, trial: Optional[ModuleHealth]) -> str:
+    if trains == 'no parameters':
+        return trains
+    if trains != 'yes':
+        return f'no: {trains}'
+    if trial is None:
+        return 'not tried'
+    if trial.verdict == NEVER:
+        return f'no: {trial.reason}'
+    return f'partly: {trial.reason}' if trial.verdict == PARTLY else 'yes'
 
 
 def measure_init(module: nn.Module, channels: int) -> tuple[float, float]:
@@ -197,6 +243,12 @@ def _warnings(
         yield (
             f'{_names(frozen)} stay as they are built, {frozen[0].trains}: leave those stages out, '
             f'set frozen_stages lower, or accept it with frozen_ok=True'
+        )
+    if dead := those(lambda row: not row.frozen and row.can_learn.startswith(('no:', 'partly:'))):
+        yield (
+            f'{_names(dead)} cannot learn, or not wholly ({dead[0].can_learn}): see whether the '
+            f'loss depends on what it returns, and whether its weights are zero where they should '
+            f'not be'
         )
     if fixed := those(lambda row: row.norm.startswith('initial') and not row.frozen):
         yield (

@@ -9,6 +9,7 @@ from torch import nn
 from .audit import audit_model
 from .dry_run import IMAGE
 from .report import InsertionReport
+from .trial import detector_losses
 
 
 def audit_detector(
@@ -28,7 +29,8 @@ def audit_detector(
     shape = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
     sample = DetDataSample(metainfo=dict(shape, batch_input_shape=(height, width), img_id=0))
     image = torch.empty(1, 3, height, width, device='meta')
-    return audit_model(model, (image, [sample]), pretrained=bool(config.get('load_from')))
+    pretrained = bool(config.get('load_from'))
+    return audit_model(model, (image, [sample]), pretrained, detector_losses())
 
 
 def input_size(config: Any) -> Optional[tuple[int, int]]:

@@ -43,6 +43,7 @@ class ModuleHealth:
             that value (absolute where that is 0); empty when the start is unknown.
         frozen: Parameters that the training may not change.
         without_gradient: The other parameters that never had a gradient.
+        zeros: Those of them whose values are all 0.
         alpha: The weight of the attention in ``x + alpha (attend(x) - x)``; ``None`` without one.
         change: ``|attend(x) - x| / |x|`` on the images; ``None`` when it was not measured, as for
             what follows.
@@ -56,6 +57,7 @@ class ModuleHealth:
     distances: Mapping[str, float] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     without_gradient: tuple[str, ...] = ()
+    zeros: tuple[str, ...] = ()
     alpha: Optional[float] = None
     change: Optional[float] = None
     saturated: Optional[float] = None
@@ -85,13 +87,16 @@ class ModuleHealth:
             return NEVER, 'all its parameters are frozen'
         # A bias before a norm or a softmax has no effect, and so no gradient.
         dead = [name for name in self.without_gradient if not name.endswith('bias')]
+        unreached = f'no gradient ever reached {_listed(dead or self.without_gradient)}'
+        if len(set(self.zeros) & set(dead)) > 1:
+            unreached += ', which are 0 in a row and stop each other'
         living = set(self.parameters) - set(self.frozen) - set(self.without_gradient)
         if not living:
-            return NEVER, f'no gradient ever reached {_listed(dead or self.without_gradient)}'
+            return NEVER, unreached
         if self.distances and not any(self.distances.get(name) for name in living):
             return NEVER, 'its parameters had gradients and stayed where they were'
         if dead:
-            return PARTLY, f'no gradient ever reached {_listed(dead)}'
+            return PARTLY, unreached
         return TRAINED, ''
 
 
@@ -331,25 +336,36 @@ def _module_health(
     observation: _Observation,
 ) -> ModuleHealth:
     parameters = dict(module.named_parameters())
-    names = {name: _join(path, name) for name in parameters}
     alpha = parameters.get('alpha')
     return ModuleHealth(
         path=path,
-        module=type(module).__name__,
-        parameters=tuple(parameters),
+        **module_parameters(path, module, without_gradient),
         distances={
-            name: _distance(parameter, start[names[name]])
+            name: _distance(parameter, start[_join(path, name)])
             for name, parameter in parameters.items()
-            if start is not None and names[name] in start
+            if start is not None and _join(path, name) in start
         },
-        frozen=tuple(name for name, p in parameters.items() if not p.requires_grad),
-        without_gradient=tuple(name for name in parameters if names[name] in without_gradient),
         alpha=None if alpha is None or alpha.numel() > 1 else float(alpha.detach()),
         change=(observation.change / observation.input) ** 0.5 if observation.input else None,
         saturated=observation.saturated / observation.gated if observation.gated else None,
         deviation=(
             float(torch.cat(observation.deviations).mean()) if observation.deviations else None
         ),
+    )
+
+
+def module_parameters(
+    path: str, module: nn.Module, without_gradient: Collection[str]
+) -> dict[str, Any]:
+    """Return what :class:`ModuleHealth` says of a module's parameters, but for their distances."""
+    parameters = dict(module.named_parameters())
+    unreached = tuple(name for name in parameters if _join(path, name) in without_gradient)
+    return dict(
+        module=type(module).__name__,
+        parameters=tuple(parameters),
+        frozen=tuple(name for name, p in parameters.items() if not p.requires_grad),
+        without_gradient=unreached,
+        zeros=tuple(name for name in unreached if not parameters[name].any()),
     )
 
 

@@ -19,6 +19,8 @@ class Row:
         stride: Input pixels per position of that map.
         runs: How often it runs in one forward of the model.
         trains: ``'yes'``, ``'no parameters'``, or ``'frozen'`` and by whom.
+        can_learn: What a few training steps on random data showed: ``'yes'``, ``'no'`` or
+            ``'partly'`` with the reason; ``'not tried'`` where nothing was trained.
         norm: What its BatchNorm uses: ``'batch'``, or ``'initial'`` statistics and by whom; empty
             without one.
         factor: The factor by which it scales rectified noise when built, by least squares.
@@ -41,6 +43,7 @@ class Row:
     change: float
     cost: str
     memory: Optional[int]
+    can_learn: str = 'not tried'
 
     @property
     def frozen(self) -> bool:
@@ -75,7 +78,7 @@ class InsertionReport:
     def __str__(self) -> str:
         if not self.rows:
             return 'no attention modules'
-        head = ('path', 'module', 'position', 'channels', 'map', 'trains', 'norm', 'at init')
+        head = ('path', 'module', 'position', 'channels', 'map', 'can learn', 'norm', 'at init')
         lines = _align([(*head, 'cost', 'memory'), *map(_cells, self.rows)])
         if self.size:
             lines.append(f'maps and memory per image for an input of {_sides(self.size)} pixels')
@@ -90,7 +93,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.position + (f' ({row.places} places)' if row.places > 1 else ''),
         str(row.channels),
         _sides(row.map) + times if row.map else '-',
-        row.trains,
+        row.can_learn,
         row.norm or '-',
         init_text(row),
         row.cost or '-',

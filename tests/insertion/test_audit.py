@@ -12,6 +12,7 @@ from mmdet_spatialattn.insertion.audit_detector import audit_detector, input_siz
 
 from .common import FPN, RESNET18, RESNET50, build, double, entry, maps
 
+PRETRAINED = dict(type='Pretrained', checkpoint='absent.pth')
 FROM_2 = (False, True, True, True)
 
 
@@ -58,6 +59,14 @@ def test_the_rows_tell_where_the_attention_is_and_how_large_its_maps_are(faster_
     assert [row.map for row in non_local.values()] == [(200, 336), (25, 42), (13, 21)]
     assert {row.trains for row in (*cbam.values(), *non_local.values())} == {'yes'}
     assert {row.change for row in (*cbam.values(), *non_local.values())} == {0}
+
+
+def test_it_tells_whether_the_attention_can_learn(faster_rcnn):
+    learning = {row.path: row.can_learn for row in faster_rcnn[1]}
+    frozen = {path for path in learning if path.startswith('backbone.layer1')}
+    assert len(frozen) == 3
+    assert {learning[path] for path in frozen} == {'no: frozen by backbone.frozen_stages=1'}
+    assert {learning[path] for path in learning.keys() - frozen} == {'yes'}
 
 
 def test_native_plugins_are_audited_too(faster_rcnn):
@@ -202,6 +211,74 @@ def test_pretrained_features_want_the_identity(how):
     )
     assert 'change pretrained features from the first step (x0.' in bare.warnings[0]
     assert not safe.warnings
+
+
+def loss(model):
+    return sum(output.square().mean() for output in model(torch.randn(2, 3, 64, 64)))
+
+
+def test_the_trial_leaves_the_model_and_the_random_numbers_alone():
+    model = build([entry('after_conv2')], **RESNET18, init_cfg=PRETRAINED)
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    report = audit_model(model, losses=[loss])
+    assert torch.equal(torch.rand(3), expected)
+    assert {row.can_learn for row in report} == {'yes'}
+    assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+    assert not model.is_init and model.init_cfg == PRETRAINED
+    assert {row.can_learn for row in audit_model(model)} == {'not tried'}
+
+
+def test_zeros_in_a_row_cannot_learn():
+    cfg = dict(type='CapacityControl', like=dict(type='CBAM', reduction=1))
+    model = build([dict(cfg=cfg, position='after_conv2')], **RESNET18)
+    model.init_weights()
+    for index in (1, 2):
+        torch.nn.init.zeros_(model.get_submodule(f'layer{index}.0.bn2.spatialattn.down').weight)
+    report = audit_model(model, losses=[loss])
+    assert [row.can_learn == 'yes' for row in report] == [False, True] * 2 + [True] * 4
+    (row, *_) = report
+    assert row.can_learn == (
+        'no: no gradient ever reached up, down.weight, which are 0 in a row and stop each other'
+    )
+    (warning,) = report.warnings
+    assert 'CapacityControl at layer1.0.bn2.spatialattn and 1 more cannot learn' in warning
+
+
+def test_what_the_loss_does_not_depend_on_cannot_learn():
+    model = build([entry('output', 'SE', False)], **RESNET18)
+
+    def loss_of_the_last(model):
+        return model(torch.randn(2, 3, 64, 64))[3].square().mean()
+
+    report = audit_model(model, losses=[loss_of_the_last])
+    assert [row.can_learn.split(':')[0] for row in report] == ['no'] * 3 + ['yes']
+    both = audit_model(model, losses=[loss_of_the_last, loss])
+    assert [row.can_learn for row in both] == ['yes'] * 4
+
+
+def test_a_trial_that_fails_is_told_with_its_reason():
+    def fails(model):
+        raise RuntimeError('no\nimages')
+
+    report = audit_model(build([entry('stem', 'SE')], **RESNET18), losses=[fails])
+    assert [row.can_learn for row in report] == ['not tried']
+    assert report.warnings == [
+        'whether the attention can learn is not known: a training step on random data ended with '
+        'RuntimeError: no images'
+    ]
+    report = audit_model(build([entry('stem', 'SE')], **RESNET18), losses=[fails, loss])
+    assert [row.can_learn for row in report] == ['yes'] and not report.warnings
+
+
+def test_what_is_frozen_or_has_no_parameters_is_not_tried():
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1))
+    insert_attention(model, [dict(cfg=dict(type='SE'), at='0'), double(at='1')])
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    assert [row.can_learn for row in audit_model(model)] == ['no: frozen', 'no parameters']
 
 
 def test_a_target_that_never_runs_is_told():

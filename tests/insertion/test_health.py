@@ -151,7 +151,7 @@ def test_a_dead_control_and_dead_attention_are_told_with_their_reason():
     assert health.verdict == 'partly trained'
     assert health.reason == (
         'CapacityControl at layer1.0.bn2.spatialattn, layer1.1.bn2.spatialattn and 6 more: '
-        'no gradient ever reached up, down.weight'
+        'no gradient ever reached up, down.weight, which are 0 in a row and stop each other'
     )
     controls = [module for module in health.modules if module.module == 'CapacityControl']
     assert {module.verdict for module in controls} == {'never trained'}
