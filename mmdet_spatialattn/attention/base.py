@@ -1,4 +1,4 @@
-"""What all attention modules share: constructor, identity at the start, published maps."""
+"""Base classes of the attention modules: constructor, identity at the start, published maps."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -14,14 +14,15 @@ from ..errors import UserError, did_you_mean
 from .initialisation import loads_pretrained, note_load
 
 NORMS = ('BN', 'SyncBN', 'GN', 'IN')
-"""What ``norm_cfg`` may name: MMCV's norms of maps."""
+"""Types that ``norm_cfg`` may name: MMCV's norms of maps."""
 
 
 class SpatialAttention(BaseModule):
     r"""Base of every attention module: a map from features to features of the same shape.
 
-    A subclass holds the paper: its layers, :meth:`attend`, and, where the paper starts some weights
-    at a chosen value, :meth:`reset_parameters`. It declares the class attributes below.
+    A subclass contains what the paper describes: the layers, :meth:`attend`, and, if the paper
+    starts some weights at chosen values, :meth:`reset_parameters`. It declares the class attributes
+    below.
 
     With ``identity_init=True`` the module returns :math:`x + \alpha\,(\mathrm{attend}(x) - x)` with
     one scalar parameter :math:`\alpha`, which starts at 0: a pretrained detector gives
@@ -50,13 +51,13 @@ class SpatialAttention(BaseModule):
 
     cost: str = 'O(HW)'
     """How time and memory grow with the map: 'O(HW)', 'O(HW(H+W))' or 'O((HW)^2)'. An instance may
-    say otherwise, where an argument decides; so for :attr:`maps`."""
+    have another value than its class, if an argument decides; the same holds for :attr:`maps`."""
 
     maps: tuple[str, ...] = ()
-    """Names under which :meth:`publish` is called: what there is to look at."""
+    """Names of the maps that :meth:`publish` receives."""
 
     gates: bool = True
-    """Whether the maps are gates: factors from 0 to 1, which let nothing change at either end."""
+    """Whether the maps are gates: factors from 0 to 1, whose gradients vanish at both ends."""
 
     identity_at_init: bool = False
     """Whether the paper starts the module as the exact identity, by :meth:`reset_parameters`."""
@@ -80,12 +81,13 @@ class SpatialAttention(BaseModule):
         raise NotImplementedError
 
     def reset_parameters(self) -> None:
-        """Give the weights that the paper starts at a chosen value (zeroed layers) that value."""
+        """Set the weights that the paper starts at chosen values, such as zeroed layers."""
 
     def init_weights(self) -> None:
-        """Follow ``init_cfg``, then restore the paper's chosen values and the identity; once.
+        """Apply ``init_cfg``, then restore the values that the paper chooses, and the identity.
 
-        What is initialised or loaded already stays as it is, and so does what ``init_cfg`` loads.
+        Weights that were initialised or loaded before stay the same, and so do weights that
+        ``init_cfg`` loads.
         """
         chosen = not self.is_init and not loads_pretrained(self)
         super().init_weights()
@@ -104,15 +106,14 @@ class SpatialAttention(BaseModule):
 
     @property
     def capturing(self) -> bool:
-        """Whether :func:`capture_maps` listens; to guard what only a published map needs."""
+        """Whether :func:`capture_maps` is active; guards work that only published maps need."""
         return self._captured is not None
 
     def publish(self, **maps: Tensor) -> None:
-        """Hand over attention maps under the names in :attr:`maps`, while someone listens.
+        """Publish attention maps under the names in :attr:`maps`, while they are captured.
 
-        A name that begins with ``spatial`` is kept as a map ``(N, 1, H, W)``, one that begins with
-        ``channel`` as a gate ``(N, C, 1, 1)``; weights that depend on both are averaged over the
-        rest.
+        A name that begins with ``spatial`` stands for a map ``(N, 1, H, W)``, one that begins with
+        ``channel`` for a gate ``(N, C, 1, 1)``; values that depend on more are averaged.
         """
         if self._captured is not None:
             for name, value in maps.items():
@@ -136,9 +137,9 @@ class SpatialAttention(BaseModule):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm that also trains on a single value per channel, with its running statistics.
+    """BatchNorm that uses its running statistics where a batch has one value per channel.
 
-    The last level of a pyramid may be 1x1, and a batch may hold one image: then there is no
+    The last level of a pyramid may be 1x1 and a batch may hold one image. Then there is no
     variance, and torch raises an error.
     """
 
@@ -151,10 +152,10 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class GroupNorm(nn.GroupNorm):
-    """GroupNorm that also takes a single value per group, which it normalises to 0.
+    """GroupNorm that normalises a single value per group to 0.
 
-    That is a 1x1 map of one image with as many groups as channels, for which torch raises an error
-    even in eval mode. The number of channels comes first, as MMCV passes it.
+    For a 1x1 map of one image with as many groups as channels, torch raises an error even in eval
+    mode. The number of channels is the first argument, as MMCV passes it.
     """
 
     def __init__(self, num_channels: int, num_groups: int, **kwargs) -> None:
@@ -168,7 +169,7 @@ def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int
     """Return the norm of maps that ``norm_cfg`` describes; the identity for ``None``.
 
     Raises:
-        UserError: ``norm_cfg`` names no norm, or does not fit ``channels``.
+        UserError: ``norm_cfg`` does not name a norm, or does not fit ``channels``.
     """
     if norm_cfg is None:
         return nn.Identity()
@@ -194,22 +195,22 @@ def build_norm(module: SpatialAttention, norm_cfg: Optional[dict], channels: int
 
 
 class GuidedAttention(SpatialAttention):
-    r"""Base of attention to ``x`` that a second map, the guide, directs.
+    r"""Base of attention that a second map, the guide, directs.
 
-    The guide has any size: a subclass brings it, or what it computes from it, to the size of the
-    map with :func:`resize_guide`. A guide of one position, ``(N, G, 1, 1)``, is a global one.
+    The guide may have any size: a subclass resizes it, or a map computed from it, with
+    :func:`resize_guide`. A guide of one position, ``(N, G, 1, 1)``, is a global guide.
 
     Shape:
         Input ``(N, C, H, W)`` and guide ``(N, G, H', W')``, any sizes >= 1; output as the input.
 
     Args:
         in_channels: ``C``; the host passes it.
-        guide_channels: ``G``; ``C`` when not given.
+        guide_channels: ``G``; by default ``C``.
         **kwargs: See :class:`SpatialAttention`.
 
     Raises:
-        UserError: ``in_channels`` or ``guide_channels`` is not a positive integer; when called,
-        the guide has other channels or another batch size.
+        UserError: ``in_channels`` or ``guide_channels`` is not a positive integer; in the forward
+        pass, the guide has other channels or another batch size.
     """
 
     family = 'guided'
@@ -238,10 +239,10 @@ class GuidedAttention(SpatialAttention):
 
 
 def resize_guide(guide: Tensor, size: Sequence[int]) -> Tensor:
-    """Return ``guide`` in the given size, bilinearly; a global guide stays ``(N, G, 1, 1)``.
+    """Return ``guide`` interpolated to the given size; a global guide stays ``(N, G, 1, 1)``.
 
-    A guide that has the size already is interpolated too, which changes nothing: a comparison of
-    the two sizes would be baked into an exported graph.
+    A guide of the same size is interpolated too, without effect, because a comparison of the sizes
+    would become a constant of an exported graph.
     """
     if guide.shape[2:] == (1, 1):
         return guide
@@ -264,7 +265,7 @@ def check_divides(module: SpatialAttention, in_channels: int, **argument: int) -
     """Check that an argument, such as ``groups=8``, divides ``in_channels``.
 
     Raises:
-        UserError: It does not; the message lists what does.
+        UserError: It does not; the message lists the divisors.
     """
     ((name, value),) = argument.items()
     if not isinstance(value, int) or value < 1 or in_channels % value:
@@ -295,7 +296,7 @@ def odd_conv(
     groups: int = 1,
     bias: bool = False,
 ) -> nn.Conv2d:
-    """Return a convolution that keeps the size of the map.
+    """Return a convolution with an odd window that keeps the size of the map.
 
     Raises:
         UserError: ``kernel_size`` is even.
@@ -311,9 +312,9 @@ def odd_conv(
 
 @contextlib.contextmanager
 def capture_maps(model: nn.Module) -> Iterator[dict[str, dict[str, Tensor]]]:
-    """Collect the maps that the attention modules below ``model`` publish, by path and name.
+    """Collect the maps that the attention modules in ``model`` publish, by path and name.
 
-    A module that runs several times (shared weights) keeps the maps of its last run.
+    For a module that runs several times (shared weights), they are the maps of its last run.
 
     Example:
         >>> from mmdet_spatialattn.attention import SpatialGate

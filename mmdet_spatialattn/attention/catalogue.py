@@ -1,4 +1,4 @@
-"""The list of attention modules, and building one by its name."""
+"""The catalogue of attention modules, and building a module by its name."""
 
 import contextlib
 import inspect
@@ -12,25 +12,27 @@ import torch
 from ..errors import UserError, did_you_mean
 from ..registry import MODELS
 from .base import GuidedAttention, SpatialAttention
+from .initial_effect import InitialEffect, initial_effect
+from .initialisation import own_random_stream
 
 FAMILIES = ('channel', 'spatial', 'channel+spatial', 'global', 'guided', 'control')
 WIDTHS = (64, 128, 256, 512, 1024, 2048)
-"""Numbers of channels that tables count parameters at: those of ResNets and pyramids."""
+"""Numbers of channels for which tables count parameters: those of ResNets and pyramids."""
 
 
 @dataclass(frozen=True)
 class AttentionRecord:
-    """What is known of one attention module, with the arguments it has by default.
+    """One attention module of the catalogue, with its default arguments.
 
     Attributes:
         name: Registry name.
         family: 'channel', 'spatial', 'channel+spatial', 'global', 'guided' or 'control'.
-        paper: Reference, as the header of the module's file gives it.
-        year: Year of the paper; 0 when there is none.
+        paper: Reference, from the header of the module's file.
+        year: Year of the paper; 0 if there is none.
         cost: How time and memory grow with the map.
-        guided: Whether it takes a second map, the guide.
-        maps: Names of the maps it publishes.
-        cls: The class.
+        guided: Whether the module takes a second map, the guide.
+        maps: Names of the maps that the module publishes.
+        cls: Class of the module.
     """
 
     name: str
@@ -43,7 +45,7 @@ class AttentionRecord:
     cls: type[SpatialAttention]
 
     def parameters(self, in_channels: int = 256) -> int:
-        """Return how many parameters the module has for ``in_channels`` channels.
+        """Return the number of parameters of the module for ``in_channels`` channels.
 
         Raises:
             UserError: The module does not fit so many channels.
@@ -64,31 +66,14 @@ class AttentionRecord:
                 counts[width] = self.parameters(width)
         return counts
 
-    def start(self, in_channels: int = 256) -> str:
-        """Return what the module does to its input at construction, as measured.
-
-        Random normal features (as norms give them) pass through the new module in eval mode:
-        ``'identity'`` if they come out bit-identical, ``'x 0.50'`` if they come out scaled, and
-        ``'destroys'`` if what is not explained by one factor has more than half the size of what
-        is. Anything but ``'identity'`` needs ``identity_init=True`` in a pretrained detector.
-        """
-        generator = torch.Generator().manual_seed(0)
-        maps = [torch.randn(2, in_channels, 16, 20, generator=generator)]
-        if self.guided:
-            maps.append(torch.randn(2, in_channels, 4, 5, generator=generator))
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(0)
-            y = build_attention(self.name, in_channels).eval()(*maps)
-        x = maps[0]
-        if torch.equal(x, y):
-            return 'identity'
-        scaled = (x * y).sum() / x.square().sum() * x
-        if (y - scaled).norm() > 0.5 * scaled.norm():
-            return 'destroys'
-        return f'x {(scaled.norm() / x.norm()).item():.2f}'
+    def initial_effect(self, in_channels: int = 256) -> InitialEffect:
+        """Return the effect of a new module on random features; prints as ``x 0.50``, say."""
+        with own_random_stream(self.name, seed=0):
+            module = build_attention(self.name, in_channels)
+        return initial_effect(module, in_channels)
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments of the module beside ``in_channels``, with their defaults."""
+        """Return the arguments of the module, without ``in_channels``, and their defaults."""
         return {
             name: parameter.default
             for cls in (SpatialAttention, self.cls)
@@ -97,14 +82,14 @@ class AttentionRecord:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record for JSON, with what is counted and measured."""
+        """Return the record as plain data for JSON, with parameter counts and initial effect."""
         return dict(
             name=self.name,
             family=self.family,
             paper=self.paper,
             year=self.year,
             parameters={str(width): count for width, count in self.counts().items()},
-            start=self.start(),
+            initial_effect=str(self.initial_effect()),
             cost=self.cost,
             guided=self.guided,
             maps=list(self.maps),
@@ -168,7 +153,7 @@ def attention_table() -> str:
         year = f' ({record.year})' if record.year else ''
         lines.append(
             f'| `{record.name}`{year} | {record.family} | {record.parameters():,} '
-            f'| {record.start()} | {record.cost} |'
+            f'| {record.initial_effect()} | {record.cost} |'
         )
     return '\n'.join(lines)
 

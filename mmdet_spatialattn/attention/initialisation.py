@@ -20,7 +20,7 @@ import functools
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import torch
 from mmengine.logging import MMLogger
@@ -164,12 +164,16 @@ def note_load(module: Any, state_dict: Mapping[str, Any], prefix: str, *_: Any) 
 
 
 @contextlib.contextmanager
-def own_random_stream(name: str) -> Iterator[None]:
+def own_random_stream(name: str, seed: Optional[int] = None) -> Iterator[None]:
     """Draw random numbers from a stream of its own within the block.
 
-    Its seed comes from ``name`` and the state of the default stream, which stays as it is: what is
-    built or initialised here shifts nothing that comes after, and a seed for the program still
-    decides everything.
+    The default stream stays as it is: what is built or initialised here shifts nothing that comes
+    after.
+
+    Args:
+        name: Name of the stream.
+        seed: Seed of the stream; by default it comes from the name and the state of the default
+            stream, so that a seed for the program decides everything.
 
     Example:
         >>> def draw(names):
@@ -187,7 +191,8 @@ def own_random_stream(name: str) -> Iterator[None]:
         generators.append(torch.cuda.default_generators[device.index])
     states = [generator.get_state() for generator in generators]
     for generator, state in zip(generators, states):
-        generator.manual_seed(zlib.crc32(name.encode(), zlib.crc32(state.numpy().tobytes())))
+        own_seed = zlib.crc32(name.encode(), zlib.crc32(state.numpy().tobytes()))
+        generator.manual_seed(own_seed if seed is None else seed)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Adaptive average pooling as a product of matrices, which exports at any size of the map."""
+"""Adaptive average pooling as a matrix product, which exports for maps of any size."""
 
 import torch
 from torch import Tensor
@@ -24,10 +24,10 @@ def pooling_matrix(size: int, bins: int, like: Tensor) -> Tensor:
 
 
 def adaptive_mean(x: Tensor, bins: tuple[int, int]) -> Tensor:
-    """Return ``(N, C, h, w)``, the means of ``x`` over a grid of ``bins = (h, w)``.
+    """Return the means of ``x`` over a grid of ``bins = (h, w)``, a map ``(N, C, h, w)``.
 
-    It equals :func:`torch.nn.functional.adaptive_avg_pool2d`, which cannot be exported to ONNX for
-    maps of any size.
+    The result equals :func:`torch.nn.functional.adaptive_avg_pool2d`, which cannot be exported to
+    ONNX for maps of any size.
 
     Example:
         >>> adaptive_mean(torch.rand(2, 8, 20, 13), (7, 5)).shape

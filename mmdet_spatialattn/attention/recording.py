@@ -1,4 +1,4 @@
-"""Looking into modules of other libraries, while attention maps are captured."""
+"""Recording of attention weights inside modules of other libraries."""
 
 from typing import Any, Callable, Optional
 
@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class SoftmaxRecorder(TorchFunctionMode):
-    """Keep what the last softmax below returned: the attention weights of a foreign module.
+    """Record the result of the last softmax: the attention weights of another library's module.
 
     Example:
         >>> with SoftmaxRecorder() as recorder:

@@ -46,21 +46,21 @@ RENAMED: dict[str, tuple[tuple[str, str], ...]] = {
         (r'SpatialGate\.spatial\.bn|hw\.conv\.bn', 'hw.1'),
     ),
 }
-"""By module: how the beginnings of names in the authors' releases are called here."""
+"""By module: patterns for the beginnings of names in the authors' releases, and our names."""
 
 COMPUTED = {'FCA': ('dct_layer.weight',)}
-"""Constants that the releases store among the weights and that are computed here."""
+"""By module: constants that the releases store among the weights; they are computed here."""
 
 
 @dataclass(frozen=True)
 class ReferenceReport:
-    """What became of the authors' weights.
+    """Result of loading the authors' weights.
 
     Attributes:
-        loaded: Our names of what was loaded.
-        missing: Our names of what found no weights; it is as it was before.
-        unexpected: The authors' names of what has no place in the module.
-        mismatched: Our names of what has another shape, with both shapes.
+        loaded: Our names of the tensors that were loaded.
+        missing: Our names of the tensors that the release lacks; they keep their values.
+        unexpected: The authors' names of tensors that the module does not have.
+        mismatched: Our names of tensors of another shape, with both shapes.
     """
 
     loaded: tuple[str, ...]
@@ -70,7 +70,7 @@ class ReferenceReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything fitted."""
+        """Whether all tensors were loaded."""
         return not (self.missing or self.unexpected or self.mismatched)
 
     def __str__(self) -> str:
@@ -90,17 +90,17 @@ def load_reference_weights(
     BangguWu/ECANet (ECA), Jongchan/attention-module (CBAM, BAM), landskape-ai/triplet-attention
     (TripletAttention, both of its files), cfzd/FcaNet (FCA), xvjiarui/GCNet (GlobalContext),
     houqb/CoordAttention (CoordAttention), implus/PytorchInsight (SGE). Linear layers of a release
-    fit 1x1 convolutions here. What fits is loaded and what does not is reported; ``alpha``, which
-    no release has, stays as it is.
+    fit 1x1 convolutions here. Tensors that fit are loaded, and the others are reported; ``alpha``,
+    which no release has, keeps its value.
 
     Args:
         module: The module to load into; its type decides which names are expected.
         state_dict: Weights of one module, or of a whole network.
-        prefix: Path of the module in the network, as in ``'layer1.0.cbam.'``; only names that begin
-            with it are read.
+        prefix: Path of the module in the network, such as ``'layer1.0.cbam.'``; only names that
+            begin with it are read.
 
     Raises:
-        UserError: No weights of this type of module are published, or no name fits.
+        UserError: No weights are published for this type of module, or no name fits.
 
     Example:
         >>> from mmdet_spatialattn.attention import ECA

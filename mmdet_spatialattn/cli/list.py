@@ -56,7 +56,8 @@ def _table(records: 'list[AttentionRecord]') -> None:
     for record in records:
         year = str(record.year or '')
         count = f'{record.parameters():,}'
-        table.add_row(record.name, record.family, year, count, record.start(), record.cost)
+        effect = str(record.initial_effect())
+        table.add_row(record.name, record.family, year, count, effect, record.cost)
     console = Console()
     console.width = max(console.width, 90)  # whole names, also in a pipe
     console.print(table)
@@ -70,7 +71,7 @@ def _show(record: 'AttentionRecord') -> None:
     print(f'{record.name} ({record.family}{", guided" * record.guided})\n')
     print(f'paper       {record.paper}')
     print(f'parameters  {counts} channels')
-    print(f'start       {record.start()}')
+    print(f'start       {record.initial_effect()}')
     print(f'cost        {record.cost}')
     print(f'maps        {", ".join(record.maps) or "none"}')
     print(f"config      dict(type='mmdet_spatialattn.{record.name}')\n")

@@ -1,16 +1,26 @@
-"""Where attention goes: placements, the engine, the audit, the config door."""
+"""Insertion of attention at any placement of any model, and the audit of what was inserted."""
 
+from .attach import SLOTS, Placement
 from .audit import audit_model
+from .health import Health, ModuleHealth, measure_health, record_start
+from .health_hook import AttentionHealthHook
 from .insert import insert_attention, remove_attention
 from .recipe import attention_paramwise
 from .report import InsertionReport
 from .with_attention import WithAttention
 
 __all__ = [
+    'SLOTS',
+    'AttentionHealthHook',
+    'Health',
     'InsertionReport',
+    'ModuleHealth',
+    'Placement',
     'WithAttention',
     'attention_paramwise',
     'audit_model',
     'insert_attention',
+    'measure_health',
+    'record_start',
     'remove_attention',
 ]

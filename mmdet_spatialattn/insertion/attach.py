@@ -1,10 +1,11 @@
-"""The engine: attach an attention module to a target, find what was attached, take it off.
+"""Attach attention modules to the modules of a model, find them again, and detach them.
 
-The module becomes a child of its target, named ``...spatialattn``, and a hook of the target calls
-it. Existing parameters keep their names, and because the hook is a module-level function that looks
-the attention up on the target it is called for, a deep copy (EMA), a pickle, ``torch.compile`` and
-``torch.export`` all see the copy's own attention. MMDetection's bottlenecks have slots of their own
-between the convolutions; there the module goes into the slot and no hook is needed.
+An attention module becomes a child of its target under a name that ends in ``spatialattn``, and a
+hook of the target calls it. The parameters of the model keep their names. The hook is a
+module-level function that looks the attention up on the target that it is called for, so a deep
+copy (EMA), a pickle, ``torch.compile`` and ``torch.export`` all use the attention of the copy.
+MMDetection's bottlenecks have slots between their convolutions; there the module goes into the
+slot, and no hook is needed.
 """
 
 from collections.abc import Iterator
@@ -19,26 +20,30 @@ from ..errors import UserError
 from .guide import Guide, GuideSource
 
 TOKEN = 'spatialattn'
-"""The names of all inserted children end with it: no other module's name does, and a key of
-``paramwise_cfg`` matches a substring."""
+"""End of the names of all inserted children. A key of ``paramwise_cfg`` matches a substring, and no
+name of another module contains this one."""
+
+SLOTS = ('after_conv1', 'after_conv2', 'after_conv3')
+"""The slots of MMDetection's bottlenecks."""
 
 RECORDS = '_spatialattn'
-SLOTS = ('after_conv1', 'after_conv2', 'after_conv3')
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where one attention module sits.
 
     Attributes:
-        path: The target's path below the built module; empty for itself.
-        side: ``'after'``, ``'before'``, or one of SLOTS in a bottleneck that has them.
-        position: How the user named it: ``'after_conv3'``, or the pattern.
-        index: Of several maps that go in or come out, which; ``None`` for the one or for each.
-        channels: Channels of the map, where the host declares them.
-        guide: What guides the attention there.
-        frozen_ok: Whether the user accepts that it is frozen there.
+        path: Path of the target below the built module; empty for that module itself.
+        side: ``'after'`` or ``'before'`` the target, or one of SLOTS in a bottleneck that has them.
+        position: The name that the user gave: a named position such as ``'after_conv3'``, or a
+            pattern.
+        index: Index of the map, where several go in or come out; ``None`` for the only map, or for
+            each of them.
+        channels: Number of channels of the map, where the host declares it.
+        guide: Source of the guide, for guided attention.
+        frozen_ok: Whether the user accepts that the module is frozen there.
     """
 
     path: str
@@ -52,64 +57,64 @@ class Place:
 
 @dataclass(frozen=True)
 class Attached:
-    """What the target remembers of an attention module: its name there, and the place."""
+    """The record that a target keeps of an attention module: its name there, and its placement."""
 
     name: str
-    place: Place
+    placement: Placement
 
 
 def attach(
     target: nn.Module,
-    place: Place,
+    placement: Placement,
     module: nn.Module,
     owned: bool = True,
     guide: Optional[Guide] = None,
 ) -> str:
-    """Let ``module`` attend at ``place`` of ``target``; return its name there.
+    """Attach ``module`` to ``target`` at ``placement`` and return its name there.
 
-    A module at several places is owned by the first and only referred to by the others, so that its
-    parameters have one name.
+    A module with several placements is a child of the first target; the other targets only refer to
+    it, so that each of its parameters has one name.
     """
     records = target.__dict__.setdefault(RECORDS, [])
-    name = _name(records, place)
+    name = _name(records, placement)
     mark_attention(module)
     if owned:
         target.add_module(name, module)
     else:
         target.__dict__[name] = module
-    if place.side in SLOTS:
-        _fill_slot(target, place.side, name)
+    if placement.side in SLOTS:
+        _fill_slot(target, placement.side, name)
     else:
-        hook_up(target, Attached(name, place), guide)
-    records.append(Attached(name, place))
+        hook_up(target, Attached(name, placement), guide)
+    records.append(Attached(name, placement))
     return name
 
 
 def hook_up(target: nn.Module, attached: Attached, guide: Optional[Guide] = None) -> None:
-    """Register the hook that calls what is attached."""
-    what: dict[str, Any] = dict(name=attached.name, index=attached.place.index, guide=guide)
-    if attached.place.side == 'before':
-        target.register_forward_pre_hook(partial(_attend_to_input, **what))
+    """Register the hook of ``target`` that calls an attached module."""
+    keywords: dict[str, Any] = dict(name=attached.name, index=attached.placement.index, guide=guide)
+    if attached.placement.side == 'before':
+        target.register_forward_pre_hook(partial(_attend_to_input, **keywords))
     else:
-        target.register_forward_hook(partial(_attend_to_output, **what))
+        target.register_forward_hook(partial(_attend_to_output, **keywords))
 
 
 def attached_to(model: nn.Module) -> Iterator[tuple[str, nn.Module, Attached]]:
-    """Yield path, target and record of everything attached below ``model``, in its order."""
+    """Yield path, target and record of every attached module in ``model``, in the model's order."""
     for path, target in model.named_modules():
         for attached in target.__dict__.get(RECORDS, ()):
             yield path, target, attached
 
 
 def detach(target: nn.Module) -> None:
-    """Take off everything that is attached to ``target`` itself."""
+    """Detach every module that is attached to ``target`` itself."""
     for attached in target.__dict__.pop(RECORDS, ()):
         if attached.name in target._modules:
             delattr(target, attached.name)
         else:
             del target.__dict__[attached.name]
-        if attached.place.side in SLOTS:
-            _empty_slot(target, attached.place.side, attached.name)
+        if attached.placement.side in SLOTS:
+            _empty_slot(target, attached.placement.side, attached.name)
     unhook(target, _attend_to_input, _attend_to_output)
 
 
@@ -123,12 +128,13 @@ def unhook(module: nn.Module, *functions: Any) -> None:
 
 
 def run_target(model: nn.Module, path: str, side: str) -> str:
-    """Return the path of the module to attach to: inside a Sequential, its last or first child.
+    """Return the path of the module to attach to when the user names the module at ``path``.
 
-    A child added to a container would become a step of it.
+    A child that is added to an ``nn.Sequential`` would become a step of it, so attention goes to
+    the first or last step instead.
 
     Raises:
-        UserError: The module is a container that nothing calls or that treats all children alike.
+        UserError: The module is a container without a forward pass of its own.
     """
     target = model.get_submodule(path)
     while type(target).forward is nn.Sequential.forward and target._modules:
@@ -136,22 +142,26 @@ def run_target(model: nn.Module, path: str, side: str) -> str:
         path = f'{path}.{name}' if path else name
         target = target.get_submodule(name)
     if isinstance(target, CONTAINERS):
-        inside = ', '.join(list(target._modules)[:8])
+        children = ', '.join(list(target._modules)[:8])
         raise UserError(
             f"'{path}' is a {type(target).__name__}, which cannot hold attention; name one of the "
-            f'modules inside ({inside})'
+            f'modules inside ({children})'
         )
     return path
 
 
-def _name(records: list[Attached], place: Place) -> str:
-    number = '' if place.index is None else str(place.index)
-    if place.side in SLOTS:
-        where = place.side.replace('after_', '')
+def _name(records: list[Attached], placement: Placement) -> str:
+    """Return the name of a new child: its place, its number among equal places, and TOKEN."""
+    index = '' if placement.index is None else str(placement.index)
+    if placement.side in SLOTS:
+        label = placement.side.replace('after_', '')
+    elif placement.side == 'before':
+        label = f'input{index}'
     else:
-        where = f'input{number}' if place.side == 'before' else f'output{number}' * bool(number)
-    same = sum((a.place.side, a.place.index) == (place.side, place.index) for a in records)
-    return '_'.join(filter(None, (where, str(same + 1) if same else '', TOKEN)))
+        label = f'output{index}' if index else ''
+    key = (placement.side, placement.index)
+    same = sum((r.placement.side, r.placement.index) == key for r in records)
+    return '_'.join(filter(None, (label, str(same + 1) if same else '', TOKEN)))
 
 
 def _attend_to_output(target: nn.Module, args: tuple, output: Any, *, name, index, guide) -> Any:
@@ -162,19 +172,19 @@ def _attend_to_input(target: nn.Module, args: tuple, *, name, index, guide) -> t
     if not args:
         raise UserError(
             f'{type(target).__name__} is called with keyword arguments only: attention cannot go '
-            f'before it; place it after what comes before'
+            f'before it; place it after the module that comes before'
         )
     return (_attend(getattr(target, name), args[0], index, guide), *args[1:])
 
 
 def _attend(module: nn.Module, maps: Any, index: Optional[int], guide: Optional[Guide]) -> Any:
-    """Apply ``module`` to a map, to each of several, or to the one at ``index``."""
-    directed = () if guide is None else (guide.get(),)
+    """Apply ``module`` to a map, to each of several maps, or to the one at ``index``."""
+    guides = () if guide is None else (guide.get(),)
     if isinstance(maps, Tensor):
-        return module(maps, *directed)
+        return module(maps, *guides)
     items = list(maps.values() if isinstance(maps, dict) else maps)
     for i in range(len(items)) if index is None else (index,):
-        items[i] = module(items[i], *directed)
+        items[i] = module(items[i], *guides)
     if isinstance(maps, dict):
         return type(maps)(zip(maps, items))
     return type(maps)(*items) if hasattr(maps, '_fields') else type(maps)(items)
@@ -183,14 +193,16 @@ def _attend(module: nn.Module, maps: Any, index: Optional[int], guide: Optional[
 def _fill_slot(block: Any, slot: str, name: str) -> None:
     if not block.with_plugins:
         block.with_plugins = True
-        for one in SLOTS:
-            setattr(block, f'{one}_plugin_names', [])
+        for other in SLOTS:
+            setattr(block, f'{other}_plugin_names', [])
     getattr(block, f'{slot}_plugin_names').append(name)
 
 
 def _empty_slot(block: Any, slot: str, name: str) -> None:
     getattr(block, f'{slot}_plugin_names').remove(name)
-    if block.plugins is None and not any(getattr(block, f'{one}_plugin_names') for one in SLOTS):
+    if block.plugins is None and not any(
+        getattr(block, f'{other}_plugin_names') for other in SLOTS
+    ):
         block.with_plugins = False
-        for one in SLOTS:
-            delattr(block, f'{one}_plugin_names')
+        for other in SLOTS:
+            delattr(block, f'{other}_plugin_names')

@@ -1,6 +1,5 @@
-"""The audit: what every attention module in a model is, and what is likely not meant."""
+"""The audit: the state of every attention module in a model, and probable mistakes."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -8,11 +7,11 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-from ..attention.base import GuidedAttention
+from ..attention.initial_effect import InitialEffect, initial_effect
 from .dry_run import guess_args, run_copy
 from .health import NEVER, PARTLY, ModuleHealth
 from .host import below_pretrained
-from .report import InsertionReport, Row, init_text
+from .report import InsertionReport, Row
 from .sites import Site, attention_sites
 from .trial import Loss, try_learning
 
@@ -21,8 +20,8 @@ LARGE_MAP_STRIDE = 8
 
 
 @dataclass
-class Seen:
-    """What a dry run saw of one module."""
+class Observation:
+    """What a dry run shows of one module."""
 
     map: Optional[tuple[int, int]] = None
     runs: int = 0
@@ -35,15 +34,15 @@ def audit_model(
     pretrained: bool = False,
     losses: Sequence[Loss] = (),
 ) -> InsertionReport:
-    """Return what every attention module in ``model`` is: inserted ones and native plugins.
+    """Return a report on every attention module in ``model``: inserted ones and native plugins.
 
-    The map sizes and the memory come from one forward of a copy without data; whether the modules
-    can learn, from a few training steps of another copy.
+    The map sizes and the memory come from one forward pass of a copy without data; whether the
+    modules can learn, from a few training steps of another copy.
 
     Args:
         model: The model.
-        args: Arguments of its forward; only sizes matter. By default one image of MMDetection's
-            usual size; a neck alone, whose input sizes nobody knows, is not run.
+        args: Arguments of its forward pass; only their sizes matter. By default one image of
+            MMDetection's usual size; a neck alone, whose input sizes are not known, is not run.
         pretrained: Whether weights are loaded later, as by ``load_from``.
         losses: Losses for these steps, as :func:`~.trial.try_learning` takes them; without any,
             ``can_learn`` tells only what is frozen.
@@ -62,13 +61,14 @@ def audit_model(
     known = args is not None
     args = guess_args(model) if args is None else args
     size = _image_size(args)
-    seen = {path: Seen() for path in sites}
+    observed = {path: Observation() for path in sites}
     complete = False
     if sites and (known or size):
-        complete = run_copy(model, args, lambda copied: _watch(copied, seen)) is None
+        complete = run_copy(model, args, lambda copied: _watch(copied, observed)) is None
     trials, failure = _try(model, losses) if sites else ({}, '')
     rows = [
-        _row(model, path, site, seen[path], size, trials.get(path)) for path, site in sites.items()
+        _row(model, path, site, observed[path], size, trials.get(path))
+        for path, site in sites.items()
     ]
     accepted = {path for path, site in sites.items() if site.frozen_ok}
     loaded = {path for path in sites if pretrained or below_pretrained(model, path)}
@@ -90,25 +90,25 @@ def _try(model: nn.Module, losses: Sequence[Loss]) -> tuple[dict[str, ModuleHeal
         )
 
 
-def _watch(model: nn.Module, seen: dict[str, Seen]) -> None:
-    for path in seen:
-        seen[path] = Seen()
-        meter = _Meter(seen[path])
+def _watch(model: nn.Module, observed: dict[str, Observation]) -> None:
+    for path in observed:
+        observed[path] = Observation()
+        meter = _Meter(observed[path])
         module = model.get_submodule(path)
         module.register_forward_pre_hook(meter.start)
         module.register_forward_hook(meter.stop, always_call=True)
 
 
 class _Meter:
-    """Notes the maps that a module sees and what it keeps for the backward pass."""
+    """Hooks that measure the maps of a module and what it keeps for the backward pass."""
 
-    def __init__(self, seen: Seen) -> None:
-        self.seen = seen
+    def __init__(self, observed: Observation) -> None:
+        self.observed = observed
 
     def start(self, module: nn.Module, args: tuple) -> None:
         x: Tensor = args[0]
-        self.seen.runs += 1
-        self.seen.map = max(self.seen.map or (0, 0), (x.shape[2], x.shape[3]), key=_area)
+        self.observed.runs += 1
+        self.observed.map = max(self.observed.map or (0, 0), (x.shape[2], x.shape[3]), key=_area)
         self.images = x.shape[0]
         self.kept = {parameter.untyped_storage()._cdata for parameter in module.parameters()}
         self.hooks = torch.autograd.graph.saved_tensors_hooks(self.keep, lambda kept: kept)
@@ -121,7 +121,7 @@ class _Meter:
         storage = tensor.untyped_storage()
         if storage._cdata not in self.kept:
             self.kept.add(storage._cdata)
-            self.seen.memory += storage.nbytes() // self.images
+            self.observed.memory += storage.nbytes() // self.images
         return tensor
 
 
@@ -129,27 +129,27 @@ def _row(
     model: nn.Module,
     path: str,
     site: Site,
-    seen: Seen,
+    observed: Observation,
     size: Optional[tuple[int, int]],
     trial: Optional[ModuleHealth],
 ) -> Row:
     trains = _trains(model, path, site.module)
-    factor, change = measure_init(site.module, site.channels)
+    effect = initial_effect(site.module, site.channels)
     return Row(
         path=path,
         module=type(site.module).__name__,
         position=site.position,
         places=site.placements,
         channels=site.channels,
-        map=seen.map,
-        stride=size[0] / seen.map[0] if size and seen.map else None,
-        runs=seen.runs,
+        map=observed.map,
+        stride=size[0] / observed.map[0] if size and observed.map else None,
+        runs=observed.runs,
         trains=trains,
         norm=_norm(model, path, site.module),
-        factor=factor,
-        change=change,
+        factor=effect.factor,
+        change=effect.change,
         cost=getattr(site.module, 'cost', ''),
-        memory=seen.memory if seen.map else None,
+        memory=observed.memory if observed.map else None,
         can_learn=_can_learn(trains, trial),
     )
 
@@ -166,25 +166,6 @@ def _can_learn(trains: str, trial: Optional[ModuleHealth]) -> str:
     return f'partly: {trial.reason}' if trial.verdict == PARTLY else 'yes'
 
 
-def measure_init(module: nn.Module, channels: int) -> tuple[float, float]:
-    """Return by which factor a module scales rectified noise, and how far it changes it.
-
-    The factor is the best in the sense of least squares; the change is relative to the input's
-    norm, and 0 for an exact identity.
-    """
-    module = copy.deepcopy(module).eval()
-    like = next(module.parameters(), torch.empty(0))
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        x = torch.randn(1, channels, 8, 8).relu().to(like)
-        guide: tuple[Tensor, ...] = ()
-        if isinstance(module, GuidedAttention):
-            guide = (torch.randn(1, module.guide_channels, 4, 4).relu().to(like),)
-        x, y = x, module(x, *guide)
-    x, y = x.double(), y.double()
-    return float((x * y).sum() / (x * x).sum()), float((y - x).norm() / x.norm())
-
-
 def _trains(model: nn.Module, path: str, module: nn.Module) -> str:
     parameters = list(module.parameters())
     if not parameters:
@@ -195,9 +176,9 @@ def _trains(model: nn.Module, path: str, module: nn.Module) -> str:
 
 
 def frozen_by(model: nn.Module, path: str) -> str:
-    """Return which setting freezes what is inserted at ``path``; empty when none does.
+    """Return the setting that freezes what is inserted at ``path``; empty if nothing does.
 
-    A host freezes all parameters of a stage, and sets ``requires_grad`` when it is built.
+    Hosts set ``requires_grad`` of all parameters of a frozen stage when they are built.
     """
     names = path.split('.')
     for depth in range(len(names), -1, -1):
@@ -236,28 +217,30 @@ def _setting(model: nn.Module, path: str, name: str, holds: Callable[[Any], bool
 def _warnings(
     rows: Sequence[Row], accepted: set[str], loaded: set[str], complete: bool
 ) -> Iterator[str]:
-    def those(holds: Callable[[Row], bool]) -> list[Row]:
+    def rows_that(holds: Callable[[Row], bool]) -> list[Row]:
         return [row for row in rows if holds(row)]
 
-    if frozen := those(lambda row: row.frozen and row.path not in accepted):
+    if frozen := rows_that(lambda row: row.frozen and row.path not in accepted):
         yield (
             f'{_names(frozen)} stay as they are built, {frozen[0].trains}: leave those stages out, '
             f'set frozen_stages lower, or accept it with frozen_ok=True'
         )
-    if dead := those(lambda row: not row.frozen and row.can_learn.startswith(('no:', 'partly:'))):
+    if dead := rows_that(
+        lambda row: not row.frozen and row.can_learn.startswith(('no:', 'partly:'))
+    ):
         yield (
             f'{_names(dead)} cannot learn, or not wholly ({dead[0].can_learn}): see whether the '
             f'loss depends on what it returns, and whether its weights are zero where they should '
             f'not be'
         )
-    if fixed := those(lambda row: row.norm.startswith('initial') and not row.frozen):
+    if fixed := rows_that(lambda row: row.norm.startswith('initial') and not row.frozen):
         yield (
             f'BatchNorm in {_names(fixed)} keeps its initial statistics, '
             f'{fixed[0].norm.replace("initial ", "")}: give the module '
             f"norm_cfg=dict(type='GN', num_groups=1) where it takes a norm_cfg, or set "
             f'norm_eval=False'
         )
-    if large := those(
+    if large := rows_that(
         lambda row: (
             row.cost == QUADRATIC and row.stride is not None and row.stride <= LARGE_MAP_STRIDE
         )
@@ -268,12 +251,12 @@ def _warnings(
             f'{need:.1f} GiB per image and module: place them at stride 16 or more, or limit them '
             f'to windows'
         )
-    if loud := those(lambda row: row.path in loaded and row.change > 1e-3):
+    if loud := rows_that(lambda row: row.path in loaded and row.change > 1e-3):
         yield (
             f'{_names(loud)} change pretrained features from the first step '
-            f'({init_text(loud[0])}): give identity_init=True'
+            f'({InitialEffect(loud[0].factor, loud[0].change)}): give identity_init=True'
         )
-    if idle := those(lambda row: complete and row.runs == 0):
+    if idle := rows_that(lambda row: complete and row.runs == 0):
         yield (
             f'{_names(idle)} never ran in a dry run: the module there is not called, or by another '
             f'method than forward'

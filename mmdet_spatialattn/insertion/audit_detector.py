@@ -1,4 +1,4 @@
-"""The audit of a whole detector, at the size of its config's images."""
+"""The audit of a whole detector, at the image size of its config."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
@@ -34,9 +34,9 @@ def audit_detector(
 
 
 def input_size(config: Any) -> Optional[tuple[int, int]]:
-    """Return height and width of a landscape image as the detector gets it, padded.
+    """Return height and width of a padded landscape image, as the config gives it to the detector.
 
-    ``None`` when no step of the config's pipelines resizes.
+    ``None`` if no step of the pipelines resizes.
     """
     for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
         for step in _steps(config.get(loader) or {}):
@@ -56,8 +56,8 @@ def _steps(value: Any) -> Iterator[dict]:
         yield value
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _steps(one)
+        for item in value:
+            yield from _steps(item)
 
 
 def _pad(config: Any, height: int, width: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Build what an entry names and what ``of`` names, wherever it is registered."""
+"""Build the attention module of an entry, and the host that ``of`` names, from any registry."""
 
 import inspect
 from typing import Any, Optional
@@ -17,11 +17,11 @@ HOST = 'mmdet'
 def build_module(entry: Entry, channels: int, guide_channels: Optional[int] = None) -> nn.Module:
     """Build the module of an entry for maps of ``channels`` channels.
 
-    Any type that MMDetection's plugins take works: ours, MMCV's, the user's own.
+    Any type works that MMDetection's plugins take: one of this package, of MMCV, or the user's own.
 
     Raises:
-        UserError: Nothing has this name, its arguments are wrong, or it is guided and the entry
-            gives no guide, or the other way round.
+        UserError: No module has this name, its arguments are wrong, or a guided module has no
+            guide, or another one has a guide.
     """
     cfg = dict(entry.cfg)
     kind = cfg.pop('type')
@@ -41,23 +41,23 @@ def build_module(entry: Entry, channels: int, guide_channels: Optional[int] = No
         raise UserError(f'{entry.name}: cannot build {entry.cfg}: {error}') from error
 
 
-def build_host(of: Any, **kwargs: Any) -> nn.Module:
-    """Build the module of type ``of`` as MMDetection would, in whatever scope it is registered.
+def build_host(kind: Any, **kwargs: Any) -> nn.Module:
+    """Build a module of type ``kind`` as MMDetection would, in the scope where it is registered.
 
     Raises:
         UserError: No module has this name.
     """
-    cls, scope = _lookup(of) if isinstance(of, str) else (of, None)
+    cls, scope = _lookup(kind) if isinstance(kind, str) else (kind, None)
     if cls is None:
         with MODELS.switch_scope_and_registry(HOST) as registry:
-            nearest = did_you_mean(of, registry.module_dict)
-        raise UserError(f"WithAttention: no module is registered as of='{of}'{nearest}")
+            nearest = did_you_mean(kind, registry.module_dict)
+        raise UserError(f"WithAttention: no module is registered as of='{kind}'{nearest}")
     with MODELS.switch_scope_and_registry(scope) as registry:
-        return registry.build(dict(type=of, **kwargs))
+        return registry.build(dict(type=kind, **kwargs))
 
 
 def _attention(kind: Any) -> tuple[Any, bool]:
-    """Return the class of an attention module, and whether it is in our catalogue."""
+    """Return the class of an attention module, and whether it belongs to this package."""
     if not isinstance(kind, str):
         return kind, False
     try:
@@ -70,10 +70,10 @@ def _attention(kind: Any) -> tuple[Any, bool]:
 
 
 def _lookup(name: str) -> tuple[Any, Optional[str]]:
-    """Return what is registered as ``name``, and the scope: the current one, else mmdet's."""
+    """Return the class that is registered as ``name``, and its scope: the current one or mmdet."""
     for scope in (None, HOST):
         with MODELS.switch_scope_and_registry(scope) as registry:
-            found = registry.get(name)
-        if found is not None:
-            return found, scope
+            cls = registry.get(name)
+        if cls is not None:
+            return cls, scope
     return None, None

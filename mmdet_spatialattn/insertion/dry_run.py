@@ -1,4 +1,4 @@
-"""One forward of a copy of the model, without data, to see the channels of its maps."""
+"""One forward pass of a copy of a model, without data, to see the channels of its maps."""
 
 import copy
 from collections.abc import Callable
@@ -15,13 +15,15 @@ IMAGE = (800, 1344)
 
 
 class DryRun:
-    """The channels that go in and out of every module, from one forward when first asked for.
+    """The channels of the maps that go into and come out of every module of a model.
+
+    They come from one forward pass, which runs when the first of them is asked for.
 
     Args:
         model: The model.
-        example: A tensor or a tuple of arguments; without one, an image, or for a neck maps with
-            the channels it declares.
-        in_channels: What the configuration says goes in, where the model itself does not tell.
+        example: A tensor or a tuple of arguments. By default an image or, for a neck, maps with the
+            channels that it declares.
+        in_channels: Input channels that the configuration gives, where the model declares none.
     """
 
     def __init__(self, model: nn.Module, example: Any = None, in_channels: Any = None) -> None:
@@ -31,12 +33,13 @@ class DryRun:
         self._failure: Optional[Exception] = None
 
     def channels(self, path: str, side: str) -> Any:
-        """Return the channels of the map at this side of the module; a list where maps are many.
+        """Return the channels of the map at one side of the module at ``path``.
 
-        ``None`` where no map of four dimensions passes, or the module does not run.
+        They are a list where several maps pass there, and ``None`` where no map of four dimensions
+        passes or the module does not run.
 
         Raises:
-            UserError: The model does not run on the example as far as this module.
+            UserError: The forward pass ended with an error before it reached the module.
         """
         if not self._seen:
             self._failure = run_copy(self.model, self.args, self._watch)
@@ -44,7 +47,7 @@ class DryRun:
         if key not in self._seen and self._failure is not None:
             reason = ' '.join(str(self._failure).split())[:200]
             raise UserError(
-                f'a dry run of {type(self.model).__name__} ended before it was through '
+                f'a dry run of {type(self.model).__name__} ended early '
                 f'({type(self._failure).__name__}: {reason})'
             )
         return self._seen.get(key)
@@ -66,7 +69,7 @@ def as_args(example: Any) -> tuple:
 
 
 def guess_args(model: Any, in_channels: Any = None, size: tuple[int, int] = IMAGE) -> tuple:
-    """Return arguments without data: maps for what declares several channels, else an image."""
+    """Return arguments without data: maps for a model that declares several, else an image."""
     declared = in_channels or getattr(model, 'in_channels', None)
     height, width = size
     if not isinstance(declared, (list, tuple)):
@@ -80,10 +83,11 @@ def guess_args(model: Any, in_channels: Any = None, size: tuple[int, int] = IMAG
 def run_copy(
     model: nn.Module, args: tuple, watch: Callable[[nn.Module], None]
 ) -> Optional[Exception]:
-    """Call a copy of ``model`` after ``watch(copy)``, without data; where that fails, with it.
+    """Run a copy of ``model``, after ``watch(copy)``, without data; if that fails, with data.
 
     Returns:
-        What ended the run early: a detector cannot be run to its end without data.
+        The error that ended the run early, as the post-processing of a detector without data does;
+        ``None`` after a complete run.
     """
     has_data = any(isinstance(leaf, Tensor) and not leaf.is_meta for leaf in tree_leaves(args))
     failure: Optional[Exception] = None
@@ -107,5 +111,5 @@ def _channels(value: Any) -> Any:
     values = list(value.values()) if isinstance(value, dict) else value
     if not isinstance(values, (list, tuple)) or not values:
         return None
-    channels = [_channels(one) if isinstance(one, Tensor) else None for one in values]
+    channels = [_channels(value) if isinstance(value, Tensor) else None for value in values]
     return None if None in channels else channels

@@ -1,4 +1,4 @@
-"""One entry of ``attention=[...]``: what is inserted and where."""
+"""One entry of ``attention=[...]``: which module is inserted at which placements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -7,26 +7,27 @@ from typing import Any, Optional, Union
 from ..errors import UserError, did_you_mean
 
 Choice = Union[str, Sequence[bool], Sequence[int], None]
-"""Which of the stages, blocks or levels: see :func:`choose`."""
+"""A choice among stages, blocks or levels; see :func:`choose`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one entry says; the keys are MMDetection's plugin keys and more.
+    """One entry; its keys are those of MMDetection's plugins, and more.
 
     Attributes:
-        name: How messages call it, ``attention[0]``.
-        cfg: The module: ``dict(type='CBAM', reduction=16)``.
-        position: A named placement; or
-        at: a regular expression that a module's path below the built module matches in full.
-        before: With ``at``: attend to the module's input instead of its output.
-        stages: Of a named placement in a ResNet: one bool per stage.
-        blocks: Of a named placement in a block: ``'all'``, ``'last'`` or indices in each stage.
-        levels: Of a named placement in a pyramid: indices of levels, or one bool per level.
-        shared: One set of weights for all places of the entry.
-        in_channels: Channels of the maps, where the model cannot say.
-        guide: Of a guided module: ``'top'``, ``'global'`` or a level of the neck's input.
-        frozen_ok: Accept that the module stays as it was initialised in a frozen stage.
+        name: Name in messages, ``attention[0]``.
+        cfg: Config of the module: ``dict(type='CBAM', reduction=16)``.
+        position: Named position. Either this or ``at`` is given.
+        at: Regular expression that the paths of the targets match in full.
+        before: With ``at``: attend to the input of the target instead of its output.
+        stages: Stages of a ResNet, for its named positions: one bool per stage.
+        blocks: Blocks in each stage, for named positions in a block: ``'all'``, ``'last'`` or
+            indices.
+        levels: Levels of a pyramid, for its named positions: indices, or one bool per level.
+        shared: Whether one set of weights serves all placements of the entry.
+        in_channels: Channels of the maps, where the model does not tell.
+        guide: Guide of a guided module: ``'top'``, ``'global'`` or a level of the neck's input.
+        frozen_ok: Whether the module may stay as it was initialised, in a frozen stage.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Entry:
 
     @property
     def module(self) -> str:
-        """The name of the module's type."""
+        """Name of the type of the module."""
         kind = self.cfg['type']
         return kind if isinstance(kind, str) else getattr(kind, '__name__', repr(kind))
 
@@ -91,17 +92,17 @@ def _parse(given: Any, name: str) -> Entry:
     return entry
 
 
-def _refuse(entry: Entry, keys: Iterable[str], what: str) -> None:
+def _refuse(entry: Entry, keys: Iterable[str], alternative: str) -> None:
     for key in keys:
         if getattr(entry, key) is not None:
-            raise UserError(f'{entry.name}: {key} does not go with {what}')
+            raise UserError(f'{entry.name}: {key} does not go with {alternative}')
 
 
 def choose(entry: Entry, key: str, available: Sequence[int], integers: bool = True) -> list[int]:
-    """Return which numbers the entry's ``stages``, ``blocks`` or ``levels`` choose.
+    """Return the numbers that the entry's ``stages``, ``blocks`` or ``levels`` choose.
 
-    ``None`` and ``'all'`` choose all, ``'last'`` the last; a sequence of bools, one per number,
-    those that are true; integers themselves, negative ones from the end.
+    ``None`` and ``'all'`` choose all numbers, ``'last'`` the last one, a sequence of bools the
+    numbers where it is true, and integers themselves; negative integers count from the end.
 
     Raises:
         UserError: The choice is malformed, out of range, or empty.
@@ -115,13 +116,13 @@ def choose(entry: Entry, key: str, available: Sequence[int], integers: bool = Tr
         choice = (choice,)
     if not isinstance(choice, Sequence) or isinstance(choice, str):
         raise _bad_choice(entry, key, available, integers)
-    if all(isinstance(one, bool) for one in choice):
+    if all(isinstance(item, bool) for item in choice):
         if len(choice) != len(available) or not any(choice):
             raise _bad_choice(entry, key, available, integers)
-        return [number for number, one in zip(available, choice) if one]
+        return [number for number, chosen in zip(available, choice) if chosen]
     end = available[-1] + 1
-    chosen = [one + end if isinstance(one, int) and one < 0 else one for one in choice]
-    if not integers or not set(chosen) <= set(available) or any(one is True for one in choice):
+    chosen = [item + end if isinstance(item, int) and item < 0 else item for item in choice]
+    if not integers or not set(chosen) <= set(available) or any(item is True for item in choice):
         raise _bad_choice(entry, key, available, integers)
     return sorted(set(chosen))
 

@@ -1,26 +1,29 @@
-"""What a neck's input hands to the guided attention inside it, during one forward.
+"""Guides: maps of a neck's input that reach the guided attention inside the neck.
 
-The neck's pre-hook takes the guide from its arguments before anything else reads them, the
-attention's hook uses it, the neck's last hook drops it. The holder lies in the arguments of these
-hooks; a deep copy of the neck copies it once for all of them, and never with a map inside.
+During a forward pass of the neck, its first pre-hook takes the guide from the arguments, the hook
+of the attention uses it, and the last hook of the neck drops it. These hooks share one holder,
+which lies in their arguments; a deep copy of the neck copies the holder once, without a map.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from torch import Tensor, nn
 
 from ..errors import UserError
 
-Which = Union[str, int]
-"""``'top'``: the last map that goes into the neck; ``'global'``: its mean over the positions; or
-the index of a map that goes in."""
-
 
 @dataclass(frozen=True)
 class GuideSource:
-    """Where a guide comes from: which input of the part at ``path``, with how many channels."""
+    """Source of a guide.
+
+    Attributes:
+        path: Path of the neck.
+        index: Index of the map among its inputs.
+        pooled: Whether the guide is the mean of the map over the positions.
+        channels: Number of channels of the map.
+    """
 
     path: str
     index: int
@@ -29,7 +32,7 @@ class GuideSource:
 
 
 class Guide:
-    """Holds the guide while its neck runs."""
+    """Holder of the guide while the neck runs."""
 
     value: Optional[Tensor] = None
 
@@ -37,6 +40,11 @@ class Guide:
         return Guide, ()
 
     def get(self) -> Tensor:
+        """Return the guide.
+
+        Raises:
+            UserError: There is none, because the neck does not run.
+        """
         if self.value is None:
             raise UserError(
                 'guided attention ran outside its neck (alone, or again under activation '
@@ -45,25 +53,31 @@ class Guide:
         return self.value
 
 
-def parse_guide(which: Any, path: str, inputs: dict[int, int]) -> GuideSource:
-    """Return the source that ``which`` names among a part's inputs, given their channels by index.
+def parse_guide(guide: Any, path: str, inputs: dict[int, int]) -> GuideSource:
+    """Return the source of the guide that an entry names.
+
+    Args:
+        guide: ``'top'`` for the last map that goes into the neck, ``'global'`` for its mean over
+            the positions, or the index of a map that goes in.
+        path: Path of the neck.
+        inputs: Channels of the maps that go in, by index.
 
     Raises:
-        UserError: It names none of them.
+        UserError: ``guide`` is none of these.
     """
-    if which in ('top', 'global'):
-        return GuideSource(path, max(inputs), which == 'global', inputs[max(inputs)])
-    if isinstance(which, int) and not isinstance(which, bool) and which in inputs:
-        return GuideSource(path, which, False, inputs[which])
+    if guide in ('top', 'global'):
+        return GuideSource(path, max(inputs), guide == 'global', inputs[max(inputs)])
+    if isinstance(guide, int) and not isinstance(guide, bool) and guide in inputs:
+        return GuideSource(path, guide, False, inputs[guide])
     levels = ', '.join(map(str, inputs))
     raise UserError(
         f"guide must be 'top' (the last map that goes into the neck), 'global' (its mean) or one "
-        f'of the input levels {levels}; got {which!r}'
+        f'of the input levels {levels}; got {guide!r}'
     )
 
 
 def hold_guide(part: nn.Module, source: GuideSource) -> Guide:
-    """Let ``part`` hold the guide during its forward, and return the holder."""
+    """Let ``part`` hold the guide during its forward pass, and return the holder."""
     hook: Any
     for hook in part._forward_pre_hooks.values():
         if getattr(hook, 'func', None) is take_guide and hook.keywords['source'] == source:
@@ -75,7 +89,7 @@ def hold_guide(part: nn.Module, source: GuideSource) -> Guide:
 
 
 def drop_last(part: nn.Module) -> None:
-    """Move the dropping of guides behind hooks that were registered since."""
+    """Move the hooks that drop guides behind all other hooks of ``part``."""
     hooks = part._forward_hooks
     for key, hook in list(hooks.items()):
         if getattr(hook, 'func', None) is drop_guide:
@@ -83,10 +97,12 @@ def drop_last(part: nn.Module) -> None:
 
 
 def take_guide(part: nn.Module, args: tuple, *, holder: Guide, source: GuideSource) -> None:
+    """Take the guide from the arguments of the neck (a forward pre-hook)."""
     maps = args[0]
     value = (list(maps.values()) if isinstance(maps, dict) else maps)[source.index]
     holder.value = value.mean((2, 3), keepdim=True) if source.pooled else value
 
 
 def drop_guide(part: nn.Module, args: tuple, output: Any, *, holder: Guide) -> None:
+    """Drop the guide (a forward hook)."""
     holder.value = None

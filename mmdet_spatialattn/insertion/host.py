@@ -1,13 +1,11 @@
-"""What the model that was inserted into does differently from then on.
-
-Four things, each undone by :func:`restore`:
+"""Changes to the behaviour of a model that attention was inserted into.
 
 - ``init_weights`` passes the attention by, which initialises itself
   (:mod:`mmdet_spatialattn.attention.initialisation`).
 - Loading a checkpoint of the plain model reports the missing keys as expected, in one line.
-- Frozen stages are frozen again, so that what was inserted there is frozen as the host will do at
-  its next ``.train()``.
-- A norm that was replaced since (conversion to SyncBatchNorm) gets its attention back.
+- Frozen stages are frozen again, so that the attention in them is frozen from the beginning, as the
+  host would do at its next ``.train()``.
+- A norm layer that was replaced later (by a conversion to SyncBatchNorm) gets its attention back.
 """
 
 from collections.abc import Iterator
@@ -26,7 +24,7 @@ EXPECTED = 'expected: attention'
 
 
 def prepare(model: nn.Module) -> None:
-    """Let ``model`` live with what was inserted below it; again after each insertion."""
+    """Prepare ``model`` for the attention below it; to be called after each insertion."""
     restore(model)
     for path, _, _ in attached_to(model):
         for part in parts_above(model, path):
@@ -46,7 +44,7 @@ def prepare(model: nn.Module) -> None:
 
 
 def restore(model: nn.Module) -> None:
-    """Undo :func:`prepare`, but for the freezing, which was the host's own."""
+    """Remove the hooks of :func:`prepare`."""
     unhook(model, reattach)
     for key, wrapped in list(model._load_state_dict_pre_hooks.items()):
         if getattr(wrapped, 'hook', None) is expect_missing:
@@ -54,9 +52,10 @@ def restore(model: nn.Module) -> None:
 
 
 def expect_missing(model: nn.Module, state_dict: dict, prefix: str, *rest: Any) -> None:
-    """Before loading: what a checkpoint of the plain model lacks keeps its values, and is told.
+    """Add the attention to a checkpoint that has none, and log it (a load_state_dict pre-hook).
 
-    Attention of which the checkpoint has some keys is left to the usual report.
+    The attention keeps its values. Modules that the checkpoint has some keys of are left to the
+    usual report.
     """
     absent = {
         path: module
@@ -82,10 +81,10 @@ def expect_missing(model: nn.Module, state_dict: dict, prefix: str, *rest: Any) 
 
 
 def reattach(model: nn.Module, args: tuple, *, on_norms: list[tuple[str, Attached]]) -> None:
-    """Hook attention up again whose norm was replaced by one that took over its children.
+    """Attach attention to norm layers that were replaced by ones with the same children.
 
     Raises:
-        UserError: The norm was replaced by a module without the attention.
+        UserError: A norm layer was replaced by a module without the attention.
     """
     if torch.compiler.is_compiling():
         return
@@ -95,17 +94,17 @@ def reattach(model: nn.Module, args: tuple, *, on_norms: list[tuple[str, Attache
             continue
         if attached.name not in target._modules:
             raise UserError(
-                f"'{path}' was replaced after attention was inserted there, and the attention with "
-                f'it (fusing convolution and norm does so); fuse before inserting'
+                f"'{path}' was replaced after attention was inserted there, and the attention is "
+                f'gone (fusing convolution and norm does so); fuse before inserting'
             )
-        again = [one for where, one in on_norms if where == path]
-        for one in again:
-            hook_up(target, one)
-        target.__dict__[RECORDS] = again
+        records = [record for other, record in on_norms if other == path]
+        for record in records:
+            hook_up(target, record)
+        target.__dict__[RECORDS] = records
 
 
 def inserted_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return what was inserted below ``model`` by path; shared modules once."""
+    """Return the modules that were inserted into ``model`` by path; shared ones once."""
     modules: dict[str, nn.Module] = {}
     for path, target, attached in attached_to(model):
         module = behind(target._modules.get(attached.name))

@@ -1,4 +1,4 @@
-"""``insert_attention`` and ``remove_attention``: the Python door."""
+"""Insertion from Python: ``insert_attention`` and ``remove_attention``."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -7,16 +7,17 @@ from typing import Any
 
 from torch import nn
 
+from ..attention.initial_effect import initial_effect
 from ..attention.initialisation import initialise, own_random_stream
 from ..errors import UserError
-from .attach import Place, attach, attached_to, detach, unhook
-from .audit import audit_model, frozen_by, measure_init
+from .attach import Placement, attach, attached_to, detach, unhook
+from .audit import audit_model, frozen_by
 from .build import build_module
 from .dry_run import DryRun, as_args
 from .entry import Entry, parse_entries
 from .guide import drop_guide, drop_last, hold_guide, take_guide
 from .host import inserted_modules, prepare, restore
-from .placements import find_places
+from .placements import find_placements
 from .report import InsertionReport
 
 
@@ -25,15 +26,16 @@ def insert_attention(
 ) -> InsertionReport:
     """Insert attention modules into ``model``, in place.
 
-    The model's class, its parameters and their names stay what they were. Either all entries are
-    inserted or, after an error, none. Entries at one place stack in the order written.
+    The class of the model, its parameters and their names stay the same. Either all entries are
+    inserted or, after an error, none. Entries with the same placement are applied in the order
+    written.
 
     Args:
         model: Any module: a backbone, a neck, a whole detector, a torchvision or timm model.
         attention: Entries as in a config; :class:`~.entry.Entry` lists the keys.
-        example: Input of the model (a tensor, or a tuple of arguments) for dry runs, which tell
-            the channels that the model does not declare, and the sizes of the maps. Only its
-            sizes matter.
+        example: Input of the model (a tensor, or a tuple of arguments) for dry runs, which give
+            the sizes of the maps, and the channels that the model does not declare. Only the sizes
+            of the input matter.
 
     Returns:
         The audit of the attention in ``model``; prints as a table.
@@ -42,7 +44,7 @@ def insert_attention(
         UserError: An entry is wrong; the message names it, the value and what is allowed.
 
     Warns:
-        UserWarning: What is likely not meant, with the remedy.
+        UserWarning: A setting that is probably a mistake, with the remedy.
 
     Example:
         >>> from torchvision.models import resnet18
@@ -61,27 +63,35 @@ def insert_attention(
 def insert(
     model: nn.Module, attention: Iterable[dict], example: Any = None, in_channels: Any = None
 ) -> InsertionReport:
-    """Insert, and leave the warnings in the report; ``in_channels`` as in :class:`DryRun`."""
+    """Insert attention modules and return the report, with the warnings in it.
+
+    Args:
+        model: See :func:`insert_attention`.
+        attention: See :func:`insert_attention`.
+        example: See :func:`insert_attention`.
+        in_channels: See :class:`~.dry_run.DryRun`.
+    """
     dry_run = DryRun(model, example, in_channels)
     entries = parse_entries(attention)
-    found = [find_places(model, entry, dry_run) for entry in entries]
-    built = [_build(entry, one.places) for entry, one in zip(entries, found)]
-    for entry, one, modules in zip(entries, found, built):
-        _check_frozen(model, entry, one.places, modules)
+    candidates = [find_placements(model, entry, dry_run) for entry in entries]
+    built = [_build(entry, placements) for entry, (placements, _) in zip(entries, candidates)]
+    for entry, (placements, _), modules in zip(entries, candidates, built):
+        _check_frozen(model, entry, placements, modules)
     owners: set[int] = set()
-    for one, modules in zip(found, built):
-        for place, module in zip(one.places, modules):
-            _attach(model, place, module, owned=id(module) not in owners)
+    for (placements, _), modules in zip(candidates, built):
+        for placement, module in zip(placements, modules):
+            _attach(model, placement, module, owned=id(module) not in owners)
             owners.add(id(module))
     prepare(model)
     if getattr(model, 'is_init', True):  # otherwise its init_weights() is still to come
         initialise(inserted_modules(model))
     report = audit_model(model, None if example is None else as_args(example))
-    return replace(report, warnings=[w for one in found for w in one.warnings] + report.warnings)
+    warnings = [warning for _, given in candidates for warning in given]
+    return replace(report, warnings=warnings + report.warnings)
 
 
 def remove_attention(model: nn.Module) -> int:
-    """Take off everything that was inserted below ``model``; return the number of places.
+    """Remove all inserted attention from ``model`` and return the number of placements.
 
     Example:
         >>> from torchvision.models import resnet18
@@ -99,57 +109,63 @@ def remove_attention(model: nn.Module) -> int:
     return len(targets)
 
 
-def _build(entry: Entry, places: list[Place]) -> list[nn.Module]:
-    """Return one module for each place, or the same for all when they share it."""
+def _build(entry: Entry, placements: Sequence[Placement]) -> list[nn.Module]:
+    """Return one module for each placement, or the same for all when they share it."""
     if not entry.shared:
-        return [_build_at(entry, place) for place in places]
-    channels = sorted({place.channels or 0 for place in places})
+        return [_build_at(entry, placement) for placement in placements]
+    channels = sorted({placement.channels or 0 for placement in placements})
     if len(channels) > 1:
         raise UserError(
             f'{entry.name}: shared=True needs maps of equal channels, got {channels}; write one '
             f'entry for each'
         )
-    return [_build_at(entry, places[0])] * len(places)
+    return [_build_at(entry, placements[0])] * len(placements)
 
 
-def _build_at(entry: Entry, place: Place) -> nn.Module:
-    guide = None if place.guide is None else place.guide.channels
-    with own_random_stream(f'{place.path} {place.side} {place.index} {entry.name}'):
-        return build_module(entry, place.channels or 0, guide)
+def _build_at(entry: Entry, placement: Placement) -> nn.Module:
+    guide_channels = None if placement.guide is None else placement.guide.channels
+    with own_random_stream(f'{placement.path} {placement.side} {placement.index} {entry.name}'):
+        return build_module(entry, placement.channels or 0, guide_channels)
 
 
 def _check_frozen(
-    model: nn.Module, entry: Entry, places: Sequence[Place], modules: Sequence[nn.Module]
+    model: nn.Module,
+    entry: Entry,
+    placements: Sequence[Placement],
+    modules: Sequence[nn.Module],
 ) -> None:
-    """Refuse what would stay at its random initialisation, unless it is the identity there."""
-    frozen = [
-        (place, by)
-        for place, module in zip(places, modules)
-        if any(True for _ in module.parameters()) and (by := frozen_by(model, place.path))
+    """Refuse a module that would stay at its random initialisation, unless it is the identity."""
+    trainable = [
+        placement.path
+        for placement, module in zip(placements, modules)
+        if any(True for _ in module.parameters())
     ]
-    if not frozen or entry.frozen_ok or measure_init(modules[0], places[0].channels or 0)[1] == 0:
+    frozen = [path for path in trainable if frozen_by(model, path)]
+    if not frozen or entry.frozen_ok:
         return
-    place, by = frozen[0]
+    if initial_effect(modules[0], placements[0].channels or 0).change == 0:
+        return
     raise UserError(
-        f"{entry.name}: {len(frozen)} of its places ('{place.path}', ...) are frozen by {by}: "
+        f"{entry.name}: {len(frozen)} of its places ('{frozen[0]}', ...) are frozen by "
+        f'{frozen_by(model, frozen[0])}: '
         f'{entry.module} would stay at its random initialisation there; leave those stages out, '
         f'give identity_init=True, or accept it with frozen_ok=True'
     )
 
 
-def _attach(model: nn.Module, place: Place, module: nn.Module, owned: bool) -> None:
-    target = model.get_submodule(place.path)
+def _attach(model: nn.Module, placement: Placement, module: nn.Module, owned: bool) -> None:
+    target = model.get_submodule(placement.path)
     _match(module, target, model)
-    if place.guide is None:
-        attach(target, place, module, owned)
+    if placement.guide is None:
+        attach(target, placement, module, owned)
         return
-    part = model.get_submodule(place.guide.path)
-    attach(target, place, module, owned, hold_guide(part, place.guide))
+    part = model.get_submodule(placement.guide.path)
+    attach(target, placement, module, owned, hold_guide(part, placement.guide))
     drop_last(part)
 
 
 def _match(module: nn.Module, target: nn.Module, model: nn.Module) -> None:
-    """Give the module the target's mode, and the device and dtype of the weights around it."""
+    """Give the module the mode of the target, and device and dtype of the weights around it."""
     module.train(target.training)
     for weights in (*target.parameters(), *model.parameters()):
         module.to(weights.device, weights.dtype)

@@ -1,24 +1,25 @@
-"""From an entry to its places in a model: named placements, or a pattern over module paths."""
+"""Find the placements of an entry in a model: by a named position, or by a pattern over paths."""
 
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 from mmcv.cnn import ConvModule
 from torch import nn
 
 from ..errors import UserError, did_you_mean
 from . import pyramid, resnet
-from .attach import TOKEN, Place, run_target
+from .attach import TOKEN, Placement, run_target
 from .dry_run import DryRun
 from .entry import Entry, choose
 from .guide import parse_guide
 
-Finder = Callable[[nn.Module, Entry], Iterable[Place]]
+Finder = Callable[[nn.Module, Entry], Iterable[Placement]]
 EVERYWHERE = ('input', 'output')
-"""Positions of any module that takes or gives maps, even where nothing else is known of it."""
+"""Positions that every module has that takes or returns maps."""
 DECLARE_CHANNELS = (
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._NormBase,
@@ -27,60 +28,63 @@ DECLARE_CHANNELS = (
 )
 
 
-@dataclass
-class Found:
-    """The places of an entry, and what to tell the user of them."""
+class Placements(NamedTuple):
+    """The placements of an entry, and warnings about them for the user."""
 
-    places: list[Place] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    placements: list[Placement]
+    warnings: list[str]
 
 
-def find_places(model: nn.Module, entry: Entry, dry_run: DryRun) -> Found:
-    """Return the places of ``entry`` in ``model``, with their channels.
+def find_placements(model: nn.Module, entry: Entry, dry_run: DryRun) -> Placements:
+    """Return the placements of ``entry`` in ``model``, with their channels.
 
     Raises:
-        UserError: There is none, or the channels cannot be told; the message says what there is.
+        UserError: There is none, or their channels are not known; the message lists what exists.
     """
     try:
         part = ''
-        candidates: Iterable[Place]
+        candidates: Iterable[Placement]
         if entry.at is not None:
             candidates = _matching(model, entry)
         else:
             part, candidates = _named(model, entry, dry_run)
-        found = _settle(model, entry, candidates, dry_run)
+        placements, warnings = _settle(model, entry, candidates, dry_run)
         if entry.guide is not None:
             source = parse_guide(entry.guide, part, _inputs(model, part, dry_run))
-            found.places = [replace(place, guide=source) for place in found.places]
-        return found
+            placements = [replace(placement, guide=source) for placement in placements]
+        return Placements(placements, warnings)
     except UserError as error:
         raise UserError(f'{entry.name}: {error}') from error
 
 
-def _settle(model: nn.Module, entry: Entry, candidates: Iterable[Place], dry_run: DryRun) -> Found:
-    """Give each place the module to attach to and its channels; each module once."""
-    found, seen = Found(), dict[tuple, str]()
-    for place in candidates:
-        path = run_target(model, place.path, place.side)
-        key = (id(model.get_submodule(path)), place.side, place.index)
-        if key in seen:
-            found.warnings.append(
-                f"{entry.name}: '{place.path}' and '{seen[key]}' are one module, which gets "
+def _settle(
+    model: nn.Module, entry: Entry, candidates: Iterable[Placement], dry_run: DryRun
+) -> Placements:
+    """Give each candidate its target and its channels; leave out targets that occur again."""
+    placements: list[Placement] = []
+    warnings: list[str] = []
+    paths: dict[tuple, str] = {}
+    for candidate in candidates:
+        path = run_target(model, candidate.path, candidate.side)
+        key = (id(model.get_submodule(path)), candidate.side, candidate.index)
+        if key in paths:
+            warnings.append(
+                f"{entry.name}: '{candidate.path}' and '{paths[key]}' are one module, which gets "
                 f'attention once; narrow the pattern'
             )
             continue
-        seen[key] = place.path
-        place = replace(place, path=path)
-        channels = entry.in_channels or place.channels or _channels(model, place, dry_run)
-        found.places.append(replace(place, channels=channels, frozen_ok=entry.frozen_ok))
-    return found
+        paths[key] = candidate.path
+        placement = replace(candidate, path=path, frozen_ok=entry.frozen_ok)
+        channels = entry.in_channels or placement.channels or _channels(model, placement, dry_run)
+        placements.append(replace(placement, channels=channels))
+    return Placements(placements, warnings)
 
 
-def _named(model: nn.Module, entry: Entry, dry_run: DryRun) -> tuple[str, Iterable[Place]]:
-    """Return the path of the part that has the entry's position, and the places below ``model``."""
+def _named(model: nn.Module, entry: Entry, dry_run: DryRun) -> tuple[str, Iterable[Placement]]:
+    """Return the path of the part that has the entry's position, and the placements there."""
     position = str(entry.position)
     hosts = list(_hosts(model))
-    offering = [(path, places) for path, positions, places in hosts if position in positions]
+    offering = [(path, finder) for path, positions, finder in hosts if position in positions]
     if len(offering) > 1:
         paths = ', '.join(path or 'the model itself' for path, _ in offering)
         raise UserError(
@@ -88,11 +92,11 @@ def _named(model: nn.Module, entry: Entry, dry_run: DryRun) -> tuple[str, Iterab
             f"or name the modules with at='...'"
         )
     if offering:
-        path, places = offering[0]
-        below = f'{path}.' if path else ''
+        path, finder = offering[0]
+        prefix = f'{path}.' if path else ''
         return path, [
-            replace(place, path=f'{below}{place.path}'.rstrip('.'))
-            for place in places(model.get_submodule(path), entry)
+            replace(placement, path=f'{prefix}{placement.path}'.rstrip('.'))
+            for placement in finder(model.get_submodule(path), entry)
         ]
     if position in EVERYWHERE:
         return '', _all_maps(model, entry, dry_run)
@@ -104,35 +108,34 @@ def _named(model: nn.Module, entry: Entry, dry_run: DryRun) -> tuple[str, Iterab
 
 
 def _hosts(model: nn.Module, path: str = '') -> Iterator[tuple[str, tuple[str, ...], Finder]]:
-    """Yield path, positions and finder of the outermost parts that have named placements."""
+    """Yield path, positions and finder of the outermost parts that have named positions."""
     if resnet.stages(model):
-        yield path, resnet.POSITIONS, resnet.places
+        yield path, resnet.POSITIONS, resnet.placements
         return
     neck = pyramid.read_pyramid(model)
     if neck is not None:
-        known = neck
-        yield path, neck.positions, lambda _, entry: pyramid.places(model, known, entry)
+        yield path, neck.positions, partial(pyramid.placements, pyramid=neck)
         return
     for name, child in model.named_children():
         yield from _hosts(child, f'{path}.{name}' if path else name)
 
 
-def _all_maps(model: nn.Module, entry: Entry, dry_run: DryRun) -> Iterator[Place]:
+def _all_maps(model: nn.Module, entry: Entry, dry_run: DryRun) -> Iterator[Placement]:
     side = 'before' if entry.position == 'input' else 'after'
     channels = dry_run.channels('', side)
     if channels is None:
         raise UserError(
-            f"position '{entry.position}' needs maps (N, C, H, W), and not only such go in and out "
-            f"of a {type(model).__name__}; name a part of it with at='...'"
+            f"position '{entry.position}' needs maps (N, C, H, W), and a {type(model).__name__} "
+            f"also takes or returns something else; name a part of it with at='...'"
         )
     if isinstance(channels, int):
-        yield Place('', side, str(entry.position), channels=channels)
+        yield Placement('', side, str(entry.position), channels=channels)
         return
     for level in choose(entry, 'levels', range(len(channels))):
-        yield Place('', side, str(entry.position), level, channels[level])
+        yield Placement('', side, str(entry.position), level, channels[level])
 
 
-def _matching(model: nn.Module, entry: Entry) -> list[Place]:
+def _matching(model: nn.Module, entry: Entry) -> list[Placement]:
     try:
         pattern = re.compile(str(entry.at))
     except re.error as error:
@@ -142,43 +145,44 @@ def _matching(model: nn.Module, entry: Entry) -> list[Place]:
     if not matching:
         raise UserError(
             f'at={entry.at!r} matches no module path of this {type(model).__name__} in full; '
-            f'near it are {_nearest(str(entry.at), paths)}'
+            f'the nearest are {_nearest(str(entry.at), paths)}'
         )
     side = 'before' if entry.before else 'after'
-    return [Place(path, side, str(entry.at)) for path in matching]
+    return [Placement(path, side, str(entry.at)) for path in matching]
 
 
 def _nearest(pattern: str, paths: list[str]) -> str:
-    """Return the paths most like a pattern, read with the first member of each of its classes."""
+    """Return the paths that are most like a pattern."""
     plain = re.sub(r'\[(.)[^]]*\]', r'\1', pattern).replace(r'\d', '0')
     near = difflib.get_close_matches(re.sub(r'[\\+*?()]', '', plain), paths, n=3, cutoff=0.4)
     return ', '.join(map(repr, near or [path for path in paths if path][:3]))
 
 
-def _channels(model: nn.Module, place: Place, dry_run: DryRun) -> int:
-    """Return the channels at a place that its finder did not know."""
-    target: Any = model.get_submodule(place.path)
-    names = ('in_channels',) if place.side == 'before' else ('out_channels',)
+def _channels(model: nn.Module, placement: Placement, dry_run: DryRun) -> int:
+    """Return the channels of a placement: those that the target declares, or from the dry run."""
+    before = placement.side == 'before'
+    target: Any = model.get_submodule(placement.path)
     if isinstance(target, DECLARE_CHANNELS):
-        for name in (*names, 'num_features', 'num_channels'):
-            if isinstance(getattr(target, name, None), int):
-                return getattr(target, name)
-    where = f"'{place.path}' ({type(target).__name__})" if place.path else 'the model'
-    what = f'what goes into {where}' if place.side == 'before' else f'what comes out of {where}'
+        name = 'in_channels' if before else 'out_channels'
+        for attribute in (name, 'num_features', 'num_channels'):
+            if isinstance(getattr(target, attribute, None), int):
+                return getattr(target, attribute)
+    label = f"'{placement.path}' ({type(target).__name__})" if placement.path else 'the model'
+    maps = f'what goes into {label}' if before else f'what comes out of {label}'
     try:
-        channels = dry_run.channels(place.path, place.side)
+        channels = dry_run.channels(placement.path, placement.side)
     except UserError as error:
         raise UserError(
-            f'cannot tell the channels of {what}: {error}; give in_channels=... in the entry, or '
+            f'cannot tell the channels of {maps}: {error}; give in_channels=... in the entry, or '
             f'an example input'
         ) from error
     last = getattr(target, 'out_features', 0) or getattr(target, 'normalized_shape', [0])[-1]
     if last and channels != last:
-        raise UserError(f'{what} has the channels last; attention needs maps (N, C, H, W)')
+        raise UserError(f'{maps} has the channels last; attention needs maps (N, C, H, W)')
     several = set(channels) if isinstance(channels, list) else {channels}
     if len(several) > 1 or None in several:
         raise UserError(
-            f'{what} is not one map (N, C, H, W), or maps of equal channels, or it does not run'
+            f'{maps} is not one map (N, C, H, W), or maps of equal channels, or it does not run'
         )
     return several.pop()
 

@@ -1,6 +1,6 @@
-"""Named placements in a feature pyramid, recognised by the names of its convolutions.
+"""Named positions in feature pyramids, which are recognised by the names of their convolutions.
 
-Levels are counted as in the neck's output: level 0 is the largest map it gives.
+Levels are counted as in the output of the neck: level 0 is the largest map.
 """
 
 from collections.abc import Iterator, Sequence, Sized
@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from torch import nn
 
-from .attach import Place
+from .attach import Placement
 from .entry import Entry, choose
 
 POSITIONS = ('input', 'lateral', 'merge', 'output')
@@ -17,14 +17,13 @@ POSITIONS = ('input', 'lateral', 'merge', 'output')
 
 @dataclass(frozen=True)
 class Pyramid:
-    """What a neck declares.
+    """The maps and convolutions that a neck declares.
 
     Attributes:
-        inputs: Channels of each map that goes in and is used, by its index among all; ``None``
-            when it does not say.
-        outputs: Channels of each map that comes out.
-        lateral: Path of the module that first reads a level, by level.
-        merge: Path of a level's output convolution, whose input is the merged map.
+        inputs: Channels of the maps that go in and are used, by index; ``None`` if not declared.
+        outputs: Channels of the maps that come out.
+        lateral: Paths of the modules that first read a level, by level.
+        merge: Paths of the output convolutions, whose inputs are the merged maps, by level.
     """
 
     inputs: Optional[dict[int, int]]
@@ -34,12 +33,13 @@ class Pyramid:
 
     @property
     def positions(self) -> tuple[str, ...]:
+        """Names of the positions that the neck has."""
         known = dict(input=self.inputs, lateral=self.lateral, merge=self.merge, output=True)
         return tuple(position for position in POSITIONS if known[position])
 
 
 def read_pyramid(model: Any) -> Optional[Pyramid]:
-    """Return what a neck declares; ``None`` when ``model`` is none that is known."""
+    """Return what a neck declares; ``None`` for a model that is not a known neck."""
     if _list(model, 'lateral_convs') and hasattr(model, 'num_outs'):
         return _fpn(model)
     if _list(model, 'reduce_layers') and _list(model, 'out_convs'):
@@ -67,7 +67,7 @@ def _fpn(model: Any) -> Pyramid:
 
 
 def _csp_pafpn(model: Any) -> Pyramid:
-    """CSPNeXtPAFPN and YOLOXPAFPN, whose laterals go from the top down and leave out level 0."""
+    """Read CSPNeXtPAFPN or YOLOXPAFPN, whose laterals go from the top down without level 0."""
     top = len(model.in_channels) - 1
     return Pyramid(
         inputs=_numbered(model.in_channels),
@@ -101,8 +101,8 @@ def _channel_mapper(model: Any) -> Pyramid:
     )
 
 
-def places(model: nn.Module, pyramid: Pyramid, entry: Entry) -> Iterator[Place]:
-    """Yield the places of an entry whose position is one of POSITIONS.
+def placements(model: nn.Module, entry: Entry, pyramid: Pyramid) -> Iterator[Placement]:
+    """Yield the placements of an entry whose position is one of POSITIONS.
 
     Raises:
         UserError: The entry chooses a level that does not exist.
@@ -112,11 +112,11 @@ def places(model: nn.Module, pyramid: Pyramid, entry: Entry) -> Iterator[Place]:
         side = 'before' if position == 'input' else 'after'
         channels = pyramid.inputs if position == 'input' else _numbered(pyramid.outputs)
         for level in choose(entry, 'levels', sorted(channels or {})):
-            yield Place('', side, position, level, (channels or {})[level])
+            yield Placement('', side, position, level, (channels or {})[level])
         return
     paths, side = (pyramid.lateral, 'after') if position == 'lateral' else (pyramid.merge, 'before')
     for level in choose(entry, 'levels', sorted(paths)):
-        yield Place(paths[level], side, position)
+        yield Placement(paths[level], side, position)
 
 
 def _list(model: nn.Module, name: str) -> list[nn.Module]:

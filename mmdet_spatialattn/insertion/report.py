@@ -1,8 +1,10 @@
-"""What was inserted where, and in which state: one row per module, and what to mind."""
+"""The report on the attention in a model: one row per module, and warnings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
+
+from ..attention.initial_effect import InitialEffect
 
 
 @dataclass(frozen=True)
@@ -11,22 +13,22 @@ class Row:
 
     Attributes:
         path: Its path in the model.
-        module: Its class.
-        position: Where it sits, as named; ``'plugin'`` for MMDetection's own mechanism.
-        places: Number of places that share it.
-        channels: Channels of its maps.
-        map: Height and width of the largest map it sees; ``None`` where that is not known.
-        stride: Input pixels per position of that map.
-        runs: How often it runs in one forward of the model.
-        trains: ``'yes'``, ``'no parameters'``, or ``'frozen'`` and by whom.
-        can_learn: What a few training steps on random data showed: ``'yes'``, ``'no'`` or
-            ``'partly'`` with the reason; ``'not tried'`` where nothing was trained.
-        norm: What its BatchNorm uses: ``'batch'``, or ``'initial'`` statistics and by whom; empty
-            without one.
-        factor: The factor by which it scales rectified noise when built, by least squares.
-        change: How far its output is from its input then, relative to the input; 0 is the identity.
+        module: Name of its class.
+        position: Name of its position; ``'plugin'`` for one that was not inserted.
+        places: Number of placements that share it.
+        channels: Number of channels of its maps.
+        map: Height and width of the largest map; ``None`` if not known.
+        stride: Pixels of the image per position of that map.
+        runs: Number of its runs in one forward pass of the model.
+        trains: ``'yes'``, ``'no parameters'``, or ``'frozen'`` and by which setting.
+        norm: Statistics that its BatchNorm uses: ``'batch'``, or ``'initial'`` and by which
+            setting; empty without a BatchNorm.
+        factor: See :class:`~mmdet_spatialattn.attention.initial_effect.InitialEffect`.
+        change: See the same.
         cost: How its time and memory grow with the map.
         memory: Bytes that it keeps for the backward pass, per image, at these map sizes.
+        can_learn: Result of a few training steps on random data: ``'yes'``, ``'no'`` or
+            ``'partly'`` with the reason; ``'not tried'`` without these steps.
     """
 
     path: str
@@ -47,18 +49,18 @@ class Row:
 
     @property
     def frozen(self) -> bool:
-        """Whether it has parameters and none of them is trained."""
+        """Whether it has parameters and all of them are frozen."""
         return self.trains.startswith('frozen')
 
 
 @dataclass(frozen=True)
 class InsertionReport:
-    """The attention modules of a model; prints as a table with the warnings below.
+    """The attention modules of a model; prints as a table, with the warnings below.
 
     Attributes:
-        rows: One per module.
-        warnings: What is likely not meant, each with the remedy.
-        size: Height and width of the image that the map sizes are for, where they are known.
+        rows: One row per module.
+        warnings: Settings that are probably mistakes, each with the remedy.
+        size: Height and width of the image that the map sizes are for; ``None`` if not known.
     """
 
     rows: list[Row]
@@ -95,18 +97,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         _sides(row.map) + times if row.map else '-',
         row.can_learn,
         row.norm or '-',
-        init_text(row),
+        str(InitialEffect(row.factor, row.change)),
         row.cost or '-',
         '-' if row.memory is None else _bytes(row.memory),
     )
-
-
-def init_text(row: Row) -> str:
-    """Return in a few characters what the module does to its input when built."""
-    if row.change == 0:
-        return 'identity'
-    rest = max(row.change**2 - (1 - row.factor) ** 2, 0) ** 0.5
-    return f'x{row.factor:.2f}' + (f' ±{rest:.2f}' if rest >= 0.1 else '')
 
 
 def _bytes(number: int) -> str:

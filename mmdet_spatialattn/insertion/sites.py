@@ -36,7 +36,7 @@ def attention_sites(model: nn.Module) -> dict[str, Site]:
     """
     inserted: dict[int, Site] = {}
     for _, target, attached in attached_to(model):
-        module, placement = getattr(target, attached.name), attached.place
+        module, placement = getattr(target, attached.name), attached.placement
         if id(module) in inserted:
             inserted[id(module)].placements += 1
         else:

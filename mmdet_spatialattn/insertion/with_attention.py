@@ -1,4 +1,4 @@
-"""The config door: ``type='mmdet_spatialattn.WithAttention', of='ResNet', attention=[...]``."""
+"""Insertion from a config: ``type='mmdet_spatialattn.WithAttention', of='ResNet', ...``."""
 
 import logging
 from dataclasses import replace
@@ -19,11 +19,12 @@ def WithAttention(
 ) -> nn.Module:
     """Build the module that ``of`` names, insert attention, and return that very module.
 
-    In a config that inherits, only ``type``, ``of`` and ``attention`` are new: all other keys stay
-    the base's, with no ``_delete_``. Works for backbones, necks, heads and whole detectors.
+    In a config that inherits, only ``type``, ``of`` and ``attention`` are new; all other keys stay
+    those of the base, without ``_delete_``. It works for backbones, necks, heads and whole
+    detectors.
 
     Args:
-        of: Registered name of the module: the ``type`` that WithAttention took the place of.
+        of: Registered name of the module: the ``type`` of the config without attention.
         attention: Entries; :class:`~.entry.Entry` lists the keys.
         **kwargs: Arguments of the module.
 

@@ -6,6 +6,7 @@ import torch
 from mmdet_spatialattn import build_attention, list_attention
 from mmdet_spatialattn.attention import SpatialAttention
 from mmdet_spatialattn.attention.catalogue import FAMILIES, attention_table
+from mmdet_spatialattn.attention.initial_effect import InitialEffect, initial_effect
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.registry import MODELS
 
@@ -28,17 +29,33 @@ def test_counting_takes_no_random_numbers():
     torch.manual_seed(0)
     for record in list_attention():
         record.parameters()
-        record.start()
+        record.initial_effect()
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_start_is_measured():
-    assert RECORDS['GCT'].start() == 'identity'
-    assert RECORDS['SGE'].start() == 'x 0.73'  # sigmoid(1)
-    assert RECORDS['SE'].start() == 'x 0.50'
+def test_the_initial_effect_is_measured():
+    assert str(RECORDS['GCT'].initial_effect()) == 'identity'
+    assert str(RECORDS['SGE'].initial_effect()) == 'x 0.73'  # sigmoid(1)
+    assert str(RECORDS['SE'].initial_effect()) == 'x 0.50'
 
 
-def test_a_start_that_is_no_factor_destroys():
+def test_factor_and_change_are_those_of_the_output():
+    class Part(torch.nn.Module):
+        def forward(self, x):
+            return torch.cat([3 * x[:, :1], torch.zeros_like(x[:, 1:])], 1)
+
+    effect = initial_effect(Part(), 2)
+    x = torch.randn(2, 2, 16, 20, generator=torch.Generator().manual_seed(0)).double()
+    share = float(x[:, 0].square().sum() / x.square().sum())
+    assert effect.factor == pytest.approx(3 * share)
+    assert effect.change == pytest.approx((4 * share + 1 - share) ** 0.5)
+    assert str(effect) == 'destroys'
+    assert [str(InitialEffect(*pair)) for pair in ((1.0, 0.0), (2.0, 1.0), (0.5, 0.55))] == [
+        'identity', 'x 2.00', 'x 0.50'
+    ]  # fmt: skip
+
+
+def test_an_effect_that_is_no_factor_destroys():
     @MODELS.register_module()
     class Shuffled(SpatialAttention):
         """Channels in reverse order."""
@@ -50,7 +67,7 @@ def test_a_start_that_is_no_factor_destroys():
 
     try:
         (record,) = [record for record in list_attention() if record.name == 'Shuffled']
-        assert record.start() == 'destroys'
+        assert str(record.initial_effect()) == 'destroys'
         assert record.paper == '' and record.year == 0
     finally:
         MODELS.module_dict.pop('Shuffled')

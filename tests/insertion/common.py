@@ -97,5 +97,5 @@ def modules_by_position(model: nn.Module) -> dict[str, list[nn.Module]]:
     found: dict[str, list[nn.Module]] = {}
     for _, target, attached in attached_to(model):
         assert attached.name.endswith(TOKEN)
-        found.setdefault(attached.place.position, []).append(getattr(target, attached.name))
+        found.setdefault(attached.placement.position, []).append(getattr(target, attached.name))
     return found

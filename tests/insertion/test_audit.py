@@ -127,7 +127,7 @@ def test_the_factor_at_init_is_measured():
     model = nn.Sequential(nn.Conv2d(3, 4, 1))
     (row,) = insert_attention(model, [double(at='0')])
     assert (row.factor, row.change) == (2, 1)
-    assert 'x2.00' in str(audit_model(model))
+    assert 'x 2.00' in str(audit_model(model))
 
 
 def test_maps_of_a_neck_alone_are_unknown_without_an_example():
@@ -209,7 +209,7 @@ def test_pretrained_features_want_the_identity(how):
         )
         for identity in (False, True)
     )
-    assert 'change pretrained features from the first step (x0.' in bare.warnings[0]
+    assert 'change pretrained features from the first step (x 0.' in bare.warnings[0]
     assert not safe.warnings
 
 

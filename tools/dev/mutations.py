@@ -21,7 +21,13 @@ from pathlib import Path
 from typing import Optional
 
 ROOT = Path(__file__).resolve().parents[2]
-SWEEPS = ('test_benchmark', 'test_catalogue', 'test_contract', 'test_reference')
+SWEEPS = (
+    'test_benchmark',
+    'test_catalogue',
+    'test_contract',
+    'test_initialisation',
+    'test_reference',
+)
 
 BATCH_MEAN = 'x.mean((0, 2, 3), keepdim=True).expand(len(x), -1, -1, -1)'
 MEAN, MAX = 'x.mean((2, 3), keepdim=True)', 'x.amax((2, 3), keepdim=True)'
