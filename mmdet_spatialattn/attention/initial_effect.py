@@ -9,7 +9,9 @@ from torch import nn
 
 from .initialisation import own_random_stream
 
-SIZE, GUIDE_SIZE = (16, 20), (4, 5)
+GUIDE_SIZE = (4, 5)
+WIDE = 256
+"""Above this number of channels the probe is a single small map, which spares time."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ def initial_effect(module: nn.Module, channels: int) -> InitialEffect:
     generator = torch.Generator().manual_seed(0)
 
     def features(channels: int, size: tuple[int, int]) -> torch.Tensor:
-        return torch.randn(2, channels, *size, generator=generator).to(like)
+        return torch.randn(images, channels, *size, generator=generator).to(like)
 
-    maps: list[Any] = [features(channels, SIZE)]
+    images, size = (2, (16, 20)) if channels <= WIDE else (1, (8, 8))
+    maps: list[Any] = [features(channels, size)]
     if getattr(module, 'family', '') == 'guided':
         maps.append(features(module.guide_channels, GUIDE_SIZE))  # type: ignore[arg-type]
     with own_random_stream('initial effect'), torch.no_grad():

@@ -17,6 +17,7 @@ guard is a wrapper of the class's method: models carry no state for it, and so c
 
 import contextlib
 import functools
+import inspect
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -85,7 +86,7 @@ def guard(host: type) -> None:
     """Let ``init_weights`` of all modules of a class pass the attention below them by."""
     for cls in host.__mro__:
         method = cls.__dict__.get('init_weights')
-        if method is not None and not hasattr(method, 'passes_attention_by'):
+        if inspect.isfunction(method) and not hasattr(method, 'passes_attention_by'):
             cls.init_weights = _passing_by(method)  # type: ignore[attr-defined]
 
 
