@@ -31,6 +31,7 @@ class Observation:
 def audit_model(
     model: nn.Module,
     args: Optional[tuple] = None,
+    *,
     pretrained: bool = False,
     losses: Sequence[Loss] = (),
 ) -> InsertionReport:

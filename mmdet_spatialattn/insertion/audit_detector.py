@@ -30,7 +30,7 @@ def audit_detector(
     sample = DetDataSample(metainfo=dict(shape, batch_input_shape=(height, width), img_id=0))
     image = torch.empty(1, 3, height, width, device='meta')
     pretrained = bool(config.get('load_from'))
-    return audit_model(model, (image, [sample]), pretrained, detector_losses())
+    return audit_model(model, (image, [sample]), pretrained=pretrained, losses=detector_losses())
 
 
 def input_size(config: Any) -> Optional[tuple[int, int]]:

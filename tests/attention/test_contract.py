@@ -240,6 +240,18 @@ def test_maps_are_published_as_declared_and_only_while_someone_listens(name):
 
 
 @every_module
+def test_gates_are_from_0_to_1_and_far_from_both_at_the_start(name):
+    module = build(name).eval()
+    with capture_maps(module) as captured:
+        module(*inputs(module))
+    parts = dict(module.named_modules())
+    for path, published in captured.items():
+        for value in published.values():
+            if parts[path].gates:
+                assert 0.05 < value.min() and value.max() < 0.95
+
+
+@every_module
 def test_wrong_channels_are_named(name):
     module = build(name)
     x, *guide = inputs(module)
