@@ -15,7 +15,7 @@ _LAZY = {
     'SpatialAttention': 'attention',
     'build_attention': 'attention.catalogue',
     'capture_maps': 'attention',
-    'clutter_measures': 'evaluation',
+    'clutter_measures': 'clutter',
     'insert_attention': 'insertion',
     'remove_attention': 'insertion',
     'list_attention': 'attention.catalogue',

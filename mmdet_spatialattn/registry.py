@@ -20,14 +20,14 @@ DATASETS = Registry(
     'dataset',
     parent=MMENGINE_DATASETS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.datasets.seeded'],
+    locations=['mmdet_spatialattn.experiments.resumable'],
 )
 
 HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.datasets.seeded'],
+    locations=['mmdet_spatialattn.experiments.resumable'],
 )
 
 TRANSFORMS = Registry(
@@ -41,5 +41,5 @@ METRICS = Registry(
     'metric',
     parent=MMENGINE_METRICS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.evaluation.metric'],
+    locations=['mmdet_spatialattn.evaluation.coco_metric'],
 )

@@ -31,7 +31,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         require('jinja2', 'report')
         require('plotly', 'report')
 
-    from ..evaluation import clutter_measures
+    from ..clutter import clutter_measures
 
     table = clutter_measures(args.annotations, args.images, progress('images'))
     print(table)
@@ -39,7 +39,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         table.write(args.out)
         print(f'\n{args.out}: written')
     if args.html:
-        from ..report.clutter import write_clutter_page
+        from ..report.clutter_page import write_clutter_page
 
         write_clutter_page(args.html, table, args.images)
         print(f'\n{args.html}: written')

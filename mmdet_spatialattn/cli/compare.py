@@ -62,7 +62,7 @@ def main(argv: Optional[list[str]] = None) -> int:
             )
         arms[name] = files
 
-    from ..evaluation.comparison import compare
+    from ..comparison.compare import compare
 
     comparison = compare(
         args.annotations,

@@ -9,13 +9,13 @@ page report.html. Nothing is downloaded. What is interrupted goes on when the sa
 again.
 """
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional
 
 from ..errors import UserError
 from ..io import differences, read_json, write_json
+from ..processors import count_processors
 from ._command import Parser, command, maybe_write_json, progress
 from .sweep import add_sweep_flags, sweep
 
@@ -42,7 +42,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         help='all arms of configs/experiments/clutter_digits.py, five seeds each',
     )
     add_sweep_flags(parser)
-    parser.set_defaults(jobs=os.cpu_count() or 1)
+    parser.set_defaults(jobs=count_processors())
     parser.add_json()
     args = parser.parse_args(argv)
     if args.epochs is not None and args.epochs < 1:

@@ -6,9 +6,9 @@
 Exit code 1 when something will not work, else 0.
 """
 
-import os
 from typing import Optional
 
+from ..processors import count_processors
 from ._command import Parser, command, maybe_write_json
 
 
@@ -25,7 +25,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     facts = examine()
     findings = diagnose(facts)
-    threads = f'{facts.threads} threads of {os.cpu_count()} (OMP_NUM_THREADS sets them)'
+    threads = f'{facts.threads} threads of {count_processors()} (OMP_NUM_THREADS sets them)'
     rows = {
         'mmdet_spatialattn': __version__,
         'python': facts.python,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import UserError
 from ..io import read_json, write_json
+from ..processors import count_processors
 from ._command import Parser, command, maybe_write_json, progress
 from ._runner import add_config_options, checked_options, read_config
 
@@ -113,11 +114,11 @@ def sweep(
             is another plan's or the disk is too small. Afterwards: too few runs finished.
     """
     _use(device)
-    from ..evaluation.ahead import compile_ahead
+    from ..comparison.warmup import compile_ahead
     from ..experiments.collect import collect, finished_runs
     from ..experiments.launch import launch, log_of
     from ..experiments.severities import with_severities
-    from ._board import Board
+    from ._progress_display import Board
 
     configs, overrides = check(plan, folder), plan.overrides
     if train:
@@ -184,12 +185,11 @@ def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
     from rich.table import Table
 
     from ..experiments.arms import training_time
-    from ..experiments.environment import cores
     from ..experiments.launch import FINISHED
     from ..experiments.plan import Run
 
     configs = check(plan, folder)
-    threads = max(cores() // jobs, 1)
+    threads = max(count_processors() // jobs, 1)
     table = Table(title=f'{plan.name}: {len(plan.runs)} runs in {folder}')
     for title in ('arm', 'seeds', 'finished', 'minutes per run'):
         table.add_column(title, justify='left' if title == 'arm' else 'right', no_wrap=True)
@@ -212,7 +212,7 @@ def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
 
 def write_pages(folder: Path) -> None:
     """Write the page and its short form; print where they are."""
-    from ..report.verdict import write_verdict_markdown, write_verdict_page
+    from ..report.sweep_page import write_verdict_markdown, write_verdict_page
 
     for path in (write_verdict_page(folder), write_verdict_markdown(folder)):
         print(path)

@@ -22,19 +22,12 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from ..clutter.measures import corners_of
+from ..coco import AnnotationSource, load_annotations
+from ..coco.images import box_windows, boxes_by_image, find_images, read_image
 from ..errors import UserError
-from ..evaluation.coco import AnnotationSource, load_annotations
-from ..evaluation.images import (
-    Progress,
-    box_windows,
-    boxes_by_image,
-    find_images,
-    in_parallel,
-    read_image,
-    silent,
-)
-from ..evaluation.measures import corners_of
 from ..io import PathLike, atomic_folder, read_json, write_json
+from ..processors import Progress, in_parallel, silent
 from ..registry import TRANSFORMS
 
 SEVERITIES = {1: 4, 2: 8, 3: 14, 4: 22, 5: 32}

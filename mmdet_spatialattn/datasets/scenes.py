@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..evaluation.images import Progress, silent
 from ..io import PathLike, atomic_folder, differences, read_json, write_json
+from ..processors import Progress, silent
 from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
 
 MANIFEST = 'scenes.json'

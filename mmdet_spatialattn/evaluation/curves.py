@@ -16,11 +16,11 @@ from typing import Optional
 
 import numpy as np
 
-from ._jit import jit
-from .coco import Annotations
+from ..coco import Annotations
+from ..jit import jit
+from .error_types import CLASS, ERROR_TYPES, LOCALISATION, Errors
 from .matching import IGNORED, TRUE, Matches
 from .metrics import class_starts
-from .tide import CLASS, ERROR_TYPES, LOCALISATION, Errors
 
 LANES = 16
 """Replicates worked on at once."""

@@ -1,6 +1,5 @@
 """One run, evaluated: COCO's numbers, the same in every stratum, and both in replicates."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,9 +8,9 @@ from typing import Callable, Optional
 
 import numpy as np
 
-from ..errors import UserError
-from .clutter import ENOUGH
-from .coco import (
+from ..clutter.strata import Scope, StrataLike, Stratification, charge, members, scopes, stratify
+from ..clutter.table import ENOUGH
+from ..coco import (
     Annotations,
     AnnotationSource,
     Detections,
@@ -19,12 +18,13 @@ from .coco import (
     load_annotations,
     load_detections,
 )
+from ..errors import UserError
+from ..processors import count_processors
 from .curves import LANES, Bundle, add_miss_rate, precision_curves
+from .error_types import ERROR_TYPES, find_errors
 from .jaccard import jaccard
 from .matching import IOU_THRESHOLDS, Matches, match
 from .metrics import coco_statistics, count_objects
-from .strata import Scope, StrataLike, Stratification, charge, members, scopes, stratify
-from .tide import ERROR_TYPES, find_errors
 
 CAPS = (1, 10, 100)
 """COCO's ``maxDets``."""
@@ -186,14 +186,9 @@ def evaluate(
     """
     truth = load_annotations(annotations)
     problem = Problem(truth, stratify(strata, truth), iou_type, tuple(max_detections), engine)
-    with ThreadPoolExecutor(n_cpus()) as pool:
+    with ThreadPoolExecutor(count_processors()) as pool:
         found = load_detections(detections, truth, iou_type)
         return evaluate_run(problem, found, n_boot=0, seed=0, run=pool.map)
-
-
-def n_cpus() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def evaluate_run(

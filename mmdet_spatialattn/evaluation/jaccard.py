@@ -9,8 +9,8 @@ from typing import Callable
 
 import numpy as np
 
-from ._jit import jit
-from .coco import Annotations, Detections
+from ..coco import Annotations, Detections
+from ..jit import jit
 from .matching import Matches
 from .pairs import group, pairs
 

@@ -12,9 +12,9 @@ from typing import Any, Callable
 
 import numpy as np
 
+from ..coco import Annotations, Detections
 from ..errors import UserError, did_you_mean
-from ._jit import jit
-from .coco import Annotations, Detections
+from ..jit import jit
 from .pairs import Groups, group, pairs
 
 # pycocotools' own expression: np.arange gives other last bits.

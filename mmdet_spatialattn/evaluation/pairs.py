@@ -6,8 +6,8 @@ from typing import Optional
 
 import numpy as np
 
-from ._jit import jit
-from .coco import Annotations, Detections
+from ..coco import Annotations, Detections
+from ..jit import jit
 
 _CHUNK = 1 << 21  # pairs of a detection and an object whose IoU is held at once
 

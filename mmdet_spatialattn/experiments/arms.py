@@ -16,8 +16,8 @@ from mmengine.runner import Runner
 
 from ..compat.quiet import quiet
 from ..cost import measure_costs
-from ..datasets.seeded import seed_everything
 from ..insertion.audit_detector import audit_detector
+from .resumable import seed_everything
 
 _OF_A_RUN = ('work_dir', 'randomness', 'seed', 'outfile_prefix')
 """Keys of a run's config that say nothing about its arm."""

@@ -13,12 +13,12 @@ from typing import Any, Callable, Optional
 
 from mmengine.config import Config
 
+from ..clutter.strata import stratify, stratify_images
+from ..coco import Annotations, Detections, load_annotations, load_detections
+from ..comparison.compare import Comparison, compare
+from ..comparison.dose_response import dose_response
 from ..errors import UserError
-from ..evaluation.coco import Annotations, Detections, load_annotations, load_detections
-from ..evaluation.comparison import Comparison, compare
-from ..evaluation.dose import dose_response
 from ..evaluation.evaluator import Problem
-from ..evaluation.strata import stratify, stratify_images
 from ..io import read_json, write_json
 from .arms import differences, measure_arms
 from .launch import FINISHED, detections_of, log_of

@@ -8,6 +8,7 @@ from typing import Any, Optional
 
 from .. import __version__
 from ..compat.doctor import PROVIDERS, installed_versions
+from ..processors import count_processors
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = PACKAGE.parent
@@ -26,19 +27,12 @@ def environment() -> dict[str, Any]:
         },
         'hardware': {
             'processor': _processor(),
-            'cores': cores(),
+            'cores': count_processors(),
             'memory': _memory(),
             'device': ', '.join(devices) or 'CPU',
         },
         'commit': _commit(),
     }
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:

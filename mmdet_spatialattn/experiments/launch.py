@@ -27,11 +27,12 @@ from typing import Any, Callable, Optional
 from mmengine.config import Config
 
 from ..datasets.root import move_data_root
-from ..datasets.seeded import make_resumable
 from ..errors import UserError
 from ..io import atomic_path, write_json
-from .environment import cores, environment
+from ..processors import count_processors
+from .environment import environment
 from .plan import Run
+from .resumable import make_resumable
 
 FINISHED = 'run.json'
 PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
@@ -88,7 +89,7 @@ def launch(
         UserError: A config cannot be built, or the folder holds a run with another config.
     """
     work = [_Work(run, folder / run.name, overrides) for run in runs]
-    threads = max(cores() // min(jobs, max(len(work), 1)), 1)
+    threads = max(count_processors() // min(jobs, max(len(work), 1)), 1)
     try:
         while True:
             for item in work:
@@ -217,7 +218,12 @@ class _Work:
 
     def _start(self, command: list[str], threads: int) -> None:
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
-        child = [sys.executable, '-m', 'mmdet_spatialattn.experiments.child', str(os.getpid())]
+        child = [
+            sys.executable,
+            '-m',
+            'mmdet_spatialattn.experiments.supervised_process',
+            str(os.getpid()),
+        ]
         with open(self.folder / LOG, 'ab') as log:
             log.write(f'\n$ spatialattn {" ".join(command)}\n'.encode())
             log.flush()

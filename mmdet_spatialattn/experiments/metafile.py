@@ -5,8 +5,8 @@ from typing import Any, Optional
 
 import yaml
 
+from ..comparison.verdict import points
 from ..errors import UserError
-from ..evaluation.verdict import points
 from ..io import PathLike, atomic_path
 
 ROOT = Path(__file__).parents[2]

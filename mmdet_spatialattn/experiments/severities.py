@@ -7,8 +7,8 @@ from mmengine.config import Config
 
 from ..datasets.injection import ClutterInjection, doses_record, write_doses
 from ..errors import UserError
-from ..evaluation.images import Progress, silent
 from ..io import differences, read_json
+from ..processors import Progress, silent
 from .collect import set_of
 from .plan import Plan
 

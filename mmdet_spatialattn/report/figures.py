@@ -14,11 +14,11 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from ..evaluation.clutter import ClutterTable
-from ..evaluation.comparison import Comparison
-from ..evaluation.measures import MEANINGS
-from ..evaluation.strata import SIZES
-from .sweep import at_place, estimate_in, interval_text
+from ..clutter.measures import MEANINGS
+from ..clutter.strata import SIZES
+from ..clutter.table import ClutterTable
+from ..comparison.compare import Comparison
+from .sweep_tables import at_place, estimate_in, interval_text
 
 INK, GRID, BAR = '#1f2933', '#d9dee3', '#4477aa'
 
@@ -98,7 +98,7 @@ def strata_by_size(rows: list[dict[str, Any]]) -> go.Figure:
     """Return stacked bars: the objects of each stratum by COCO size, in percent.
 
     Args:
-        rows: Of :meth:`~mmdet_spatialattn.evaluation.clutter.ClutterTable.strata`.
+        rows: Of :meth:`~mmdet_spatialattn.clutter.table.ClutterTable.strata`.
     """
     figure = go.Figure()
     for size, color in zip(SIZES, SIZE_COLORS):

@@ -7,10 +7,10 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ..evaluation.coco import Annotations, Detections, load_detections
-from ..evaluation.images import find_images, read_image
+from ..clutter.strata import Strata, Stratification, measure
+from ..coco import Annotations, Detections, load_detections
+from ..coco.images import find_images, read_image
 from ..evaluation.matching import FALSE, IOU_THRESHOLDS, TRUE, match
-from ..evaluation.strata import Strata, Stratification, measure
 from ..io import PathLike
 from .page import Box, Layer, Picture, picture
 

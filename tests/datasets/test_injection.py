@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mmdet_spatialattn.coco import load_annotations
+from mmdet_spatialattn.coco.images import read_image
 from mmdet_spatialattn.datasets.injection import (
     BANK_SIZE,
     PATCH_SHARE,
@@ -15,8 +17,6 @@ from mmdet_spatialattn.datasets.injection import (
     write_injected,
 )
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations
-from mmdet_spatialattn.evaluation.images import read_image
 from mmdet_spatialattn.registry import TRANSFORMS
 
 RED, BLUE, GREEN = (0, 0, 200), (200, 0, 0), (0, 200, 0)

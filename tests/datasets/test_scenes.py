@@ -14,10 +14,10 @@ from PIL import Image
 from pycocotools import mask
 from pycocotools.coco import COCO
 
+from mmdet_spatialattn.clutter.measures import object_measures
 from mmdet_spatialattn.datasets.digits import render_scene
 from mmdet_spatialattn.datasets.scenes import MANIFEST, encode_png, write_scenes
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation.measures import object_measures
 from mmdet_spatialattn.io import read_json, write_json
 
 

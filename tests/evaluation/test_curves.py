@@ -7,7 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from mmdet_spatialattn.evaluation import load_annotations, load_detections
+from mmdet_spatialattn.clutter.strata import Scope, Stratification, stratify
+from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.evaluation.curves import FPPI, LANES
 from mmdet_spatialattn.evaluation.evaluator import (
     ERROR_PREFIX,
@@ -16,7 +17,6 @@ from mmdet_spatialattn.evaluation.evaluator import (
     evaluate_run,
     replicate,
 )
-from mmdet_spatialattn.evaluation.strata import Scope, Stratification, stratify
 
 from .synthetic import pycocotools_evaluate, random_problem
 

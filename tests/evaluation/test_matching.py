@@ -5,8 +5,9 @@ import concurrent.futures
 import numpy as np
 import pytest
 
+from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations, load_detections, pairs
+from mmdet_spatialattn.evaluation import pairs
 from mmdet_spatialattn.evaluation.matching import FALSE, IGNORED, TRUE, match
 
 from .synthetic import random_problem, with_masks

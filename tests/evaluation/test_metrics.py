@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
+from mmdet_spatialattn.clutter.strata import members, scopes
+from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations, load_detections
 from mmdet_spatialattn.evaluation.matching import IOU_THRESHOLDS, match
 from mmdet_spatialattn.evaluation.metrics import (
     RECALL_THRESHOLDS,
     coco_statistics,
     count_objects,
 )
-from mmdet_spatialattn.evaluation.strata import members, scopes
 
 from .synthetic import pycocotools_evaluate, random_problem, with_masks
 

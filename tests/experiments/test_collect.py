@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
+from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.comparison.dose_response import dose_response
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import compare
-from mmdet_spatialattn.evaluation.dose import dose_response
 from mmdet_spatialattn.experiments.collect import check_test_set, collect, describe
 from mmdet_spatialattn.experiments.launch import FINISHED, detections_of
 from mmdet_spatialattn.experiments.metafile import read_metafile, write_metafile

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
+from mmdet_spatialattn.comparison import compare
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import compare
 from mmdet_spatialattn.experiments.collect import collect
 from mmdet_spatialattn.experiments.launch import detections_of, mark_finished
 from mmdet_spatialattn.experiments.severities import with_severities

@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 import numpy as np
 
+from mmdet_spatialattn.comparison import compare, dose_response
 from mmdet_spatialattn.datasets.scenes import write_scenes
-from mmdet_spatialattn.evaluation import compare, dose_response
 from mmdet_spatialattn.io import read_json, write_json
 
 LEVELS = (0, 2, 4)

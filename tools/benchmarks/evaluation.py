@@ -116,7 +116,7 @@ def _detect(
 
 def verdict(truth: str, *files: str) -> None:
     """Do what ``spatialattn compare`` does."""
-    from mmdet_spatialattn.evaluation import compare
+    from mmdet_spatialattn.comparison import compare
 
     compare(truth, {name: [file] for name, file in zip(('baseline', 'arm'), files)})
 
@@ -137,10 +137,10 @@ def peer(truth: str, *files: str) -> None:
 
 def ours(truth: str, file: str) -> tuple[float, float, list[float]]:
     """Return seconds to score and to hand out the matches, and the twelve numbers."""
-    from mmdet_spatialattn.evaluation import load_annotations, load_detections
+    from mmdet_spatialattn.clutter.strata import members, scopes
+    from mmdet_spatialattn.coco import load_annotations, load_detections
     from mmdet_spatialattn.evaluation.matching import match
     from mmdet_spatialattn.evaluation.metrics import coco_statistics, count_objects
-    from mmdet_spatialattn.evaluation.strata import members, scopes
 
     annotations = load_annotations(truth)
     detections = load_detections(file, annotations)

@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from mmdet_spatialattn.evaluation import clutter_measures, load_annotations
-from mmdet_spatialattn.evaluation.measures import image_measures, object_measures
-from mmdet_spatialattn.evaluation.pixels import edge_density, feature_congestion
+from mmdet_spatialattn.clutter import clutter_measures
+from mmdet_spatialattn.clutter.measures import image_measures, object_measures
+from mmdet_spatialattn.clutter.pixels import edge_density, feature_congestion
+from mmdet_spatialattn.coco import load_annotations
 from mmdet_spatialattn.io import write_json
 
 OBJECTS_PER_IMAGE, CLASSES, SIZE = 36928 / 5000, 80, (640, 480)

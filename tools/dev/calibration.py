@@ -11,7 +11,7 @@ truth is the same metric on a test set as large as can be, averaged over many se
 *Coverage* is how often the 95 % interval holds the truth, where the arms differ; *A/A* how often
 two arms with the same truth are called different at the 5 % level. 200 replicates do: an interval
 takes its standard error from them and nothing else, and they tell it to 5 %. The table of the
-evaluation's README is made from the file that --json writes.
+comparison's README is made from the file that --json writes.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmdet_spatialattn.evaluation import Annotations, Detections, compare
-from mmdet_spatialattn.evaluation.comparison import estimate_of
+from mmdet_spatialattn.clutter.strata import measure
+from mmdet_spatialattn.coco import Annotations, Detections
+from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.comparison.compare import estimate_of
 from mmdet_spatialattn.evaluation.evaluator import evaluate
-from mmdet_spatialattn.evaluation.strata import measure
 from mmdet_spatialattn.io import write_json
 
 RESULTS = Path(__file__).with_suffix('.json')

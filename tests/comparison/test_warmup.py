@@ -1,0 +1,33 @@
+"""What is compiled ahead is all that a comparison needs."""
+
+import subprocess
+import sys
+
+CODE = """
+import numpy as np
+from mmdet_spatialattn.comparison import compare, dose_response
+from mmdet_spatialattn.evaluation import curves, jaccard, matching, metrics
+from mmdet_spatialattn.clutter import strata
+from mmdet_spatialattn.evaluation import error_types as tide, pairs
+from mmdet_spatialattn.comparison.warmup import compile_ahead
+from tests.evaluation.synthetic import random_problem
+
+loops = [
+    strata._charge, pairs._box_ious, matching._match, tide._explain, metrics._precisions,
+    curves._resample, jaccard._count,
+]
+compile_ahead()
+ahead = [set(loop.signatures) for loop in loops]
+assert all(ahead), ahead
+for n_classes in (1, 3):
+    truth, found = random_problem(np.random.default_rng(0), n_images=40, n_classes=n_classes)
+    for i, image in enumerate(truth['images']):
+        image['level'] = i % 2
+    compare(truth, {'a': [found], 'b': [found, found[1:]]}, n_boot=100)
+    dose_response(truth, {'a': [found], 'b': [found[1:]]}, field='level', n_boot=100)
+assert [set(loop.signatures) for loop in loops] == ahead
+"""
+
+
+def test_nothing_is_left_to_compile(repository):
+    subprocess.run([sys.executable, '-c', CODE], check=True, timeout=300, cwd=repository)
