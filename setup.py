@@ -40,6 +40,7 @@ setup(
     package_data={'mmdet_spatialattn': ['py.typed', 'report/templates/*.html']},
     python_requires='>=3.9',
     install_requires=[
+        'cattrs>=23.1',  # results from and to JSON
         'numba>=0.57',  # the loops of the evaluation
         'numpy',
         'pycocotools',
