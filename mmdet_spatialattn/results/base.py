@@ -60,7 +60,7 @@ class Result:
         try:
             return _converter().structure(fields, cls)
         except Exception as error:  # cattrs raises groups of whatever went wrong
-            reason = cattrs.transform_error(error, path=cls.FORMAT)[0]
+            reason = cattrs.transform_error(error, cls.FORMAT, _describe)[0]
             raise UserError(
                 f'{source} is damaged or was edited by hand: {reason}; write it again'
             ) from error
@@ -139,14 +139,16 @@ def _converter() -> cattrs.Converter:
         (other,) = (member for member in get_args(kind) if member is not Refused)
 
         def structure(value: Any, _: Any) -> Any:
-            if isinstance(value, dict) and set(value) == {'refused'}:
-                return Refused(_checked(value['refused'], str))
-            return converter.structure(value, other)
+            refused = isinstance(value, dict) and set(value) == {'refused'}
+            return converter.structure(value, Refused if refused else other)
 
         return structure
 
     converter.register_structure_hook_factory(is_refusable, make_refusable)
     converter.register_unstructure_hook(Refused, lambda refused: {'refused': refused.reason})
+    converter.register_structure_hook(
+        Refused, lambda value, _: Refused(_checked(value['refused'], str))
+    )
     converter.register_structure_hook(float, lambda value, _: _finite(value))
     converter.register_structure_hook(int, lambda value, _: _checked(value, int))
     converter.register_structure_hook(str, lambda value, _: _checked(value, str))
@@ -159,6 +161,10 @@ def _converter() -> cattrs.Converter:
         float, lambda value: value if math.isfinite(value) else None
     )
     return converter
+
+
+def _describe(error: BaseException, kind: Optional[type]) -> str:
+    return str(error) if isinstance(error, ValueError) else cattrs.v.format_exception(error, kind)
 
 
 def _finite(value: Any) -> float:

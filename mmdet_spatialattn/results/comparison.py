@@ -174,10 +174,9 @@ class Comparison(Result):
         ]
 
     def __str__(self) -> str:
-        title = f'{self.test_set.file}: {self.test_set.objects} objects in {self.test_set.images} images'
         sentences = [f'{arm}: {verdict.sentence}' for arm, verdict in self.verdicts.items()]
         notes = [f'Note: {note}' for note in self.notes]
-        return '\n\n'.join([title, super().__str__(), *sentences, *notes])
+        return '\n\n'.join([str(self.test_set), super().__str__(), *sentences, *notes])
 
 
 def _entry(entries: Mapping[str, Any], kind: str, name: str) -> Any:

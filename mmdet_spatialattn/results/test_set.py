@@ -33,6 +33,9 @@ class TestSet:
     crowd_regions: int
     classes: int
 
+    def __str__(self) -> str:
+        return f'{self.file}: {self.objects} objects in {self.images} images'
+
 
 @dataclass(frozen=True)
 class Stratum:
