@@ -1,6 +1,7 @@
 """Which arm is better, and is it better in clutter: comparisons of runs with intervals."""
 
-from .compare import Comparison, compare
-from .dose_response import DoseResponse, dose_response
+from .compare import compare
+from .dose_response import dose_response
+from .warmup import warm_up
 
-__all__ = ['Comparison', 'DoseResponse', 'compare', 'dose_response']
+__all__ = ['compare', 'dose_response', 'warm_up']

@@ -6,407 +6,293 @@ stratum minus that in the least. The gain, not the effect in clutter, answers th
 parameters lift everything.
 """
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
-from typing import TYPE_CHECKING, Any, Optional, Union
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Optional
 
 import numpy as np
 
-from ..clutter.strata import SIZES, Scope, StrataLike, stratify
-from ..clutter.table import ENOUGH
+from ..clutter import ENOUGH, SIZES, Scope, StrataLike, stratify
 from ..coco import AnnotationSource, load_annotations
-from ..errors import require
-from ..evaluation.error_types import ERROR_TYPES
-from ..evaluation.evaluator import CAPS, ERROR_PREFIX, Evaluation, Problem, evaluate_run
-from ..evaluation.metrics import UNDEFINED
-from ..io import PathLike, write_json
+from ..evaluation import (
+    ERROR_METRIC,
+    ERROR_TYPES,
+    MAX_DETECTIONS,
+    CurveKey,
+    EvaluationTask,
+    RunEvaluation,
+    evaluate_run,
+)
 from ..processors import Progress, silent
-from ..tables import text_table
-from .inference import LEVEL, POWER, Estimate, difference, holm
+from ..results import (
+    OVERALL,
+    ArmResult,
+    Comparison,
+    ComparisonSettings,
+    Estimate,
+    Refused,
+    TestSet,
+    Verdict,
+)
+from ..results.comparison import PLAIN, SIZE_ADJUSTED
+from ..results.estimates import Effects, EstimateOrRefused, Metrics
+from .inference import LEVEL, POWER, difference, holm
 from .runs import Arms, check_arms, evaluate_arms, notes_on_runs
-from .verdict import Verdict, interval, judge, p_value, points
-
-if TYPE_CHECKING:
-    import pandas
-    import plotly.graph_objects
-
-FORMAT = 'mmdet_spatialattn comparison'
-VERSION = 1
-
-Effects = dict[str, Union[Estimate, str]]
-"""By metric; or under ``refused`` why there is none."""
+from .verdict import judge
 
 Combination = Sequence[tuple[float, Scope]]
 """A weighted sum over scopes."""
 
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Arms against a baseline: what :func:`compare` returns.
-
-    Attributes:
-        annotations: Number of images, objects, crowd regions and classes, and the file.
-        settings: How it was computed; with the files it lets somebody repeat it.
-        strata: A row per stratum: objects, images, of which sizes, and whether that is enough.
-        arms: The runs of every arm, the baseline among them.
-        effects: By arm, ``'overall'`` or stratum, and metric.
-        error_effects: Likewise by error type of TIDE: change of the AP50 that the type costs.
-        clutter_gain: By arm, ``'plain'`` or ``'size_adjusted'``, and metric.
-        verdicts: By arm.
-        notes: What a user should know, one sentence each.
-    """
-
-    annotations: dict[str, Any]
-    settings: dict[str, Any]
-    strata: list[dict[str, Any]]
-    arms: dict[str, list[Evaluation]]
-    effects: dict[str, dict[str, Effects]]
-    error_effects: dict[str, dict[str, Effects]]
-    clutter_gain: dict[str, dict[str, Effects]]
-    verdicts: dict[str, Verdict]
-    notes: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything but the replicates; the schema stands in the README beside this file.
-
-        ``null`` stands where a number is undefined or infinite.
-        """
-        return plain(
-            {
-                'format': FORMAT,
-                'version': VERSION,
-                'annotations': self.annotations,
-                'settings': self.settings,
-                'strata': self.strata,
-                'arms': {name: _arm(runs) for name, runs in self.arms.items()},
-                'effects': {name: _nested(scopes) for name, scopes in self.effects.items()},
-                'error_effects': {name: _nested(s) for name, s in self.error_effects.items()},
-                'clutter_gain': self.clutter_gain,
-                'verdicts': self.verdicts,
-                'notes': self.notes,
-            }
-        )
-
-    def write(self, path: PathLike) -> None:
-        """Write :meth:`to_json`, atomically."""
-        write_json(path, self.to_json())
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return a row per estimate: arm, what, where, metric, and the estimate's numbers."""
-        rows = []
-        for what in ('effects', 'clutter_gain', 'error_effects'):
-            for arm, places in getattr(self, what).items():
-                for where, effects in places.items():
-                    for metric, effect in effects.items():
-                        row = {'arm': arm, 'what': what, 'where': where, 'metric': metric}
-                        if isinstance(effect, Estimate):
-                            rows.append({**row, **asdict(effect)})
-        return rows
-
-    def to_pandas(self) -> 'pandas.DataFrame':
-        """Return :meth:`rows` as a data frame."""
-        return require('pandas', 'report').DataFrame(self.rows())
-
-    def plot(self) -> 'plotly.graph_objects.Figure':
-        """Return a figure of the effects on AP with their intervals, by arm and stratum."""
-        require('plotly', 'report')
-        from ..report.figures import effects
-
-        return effects(self)
-
-    def __str__(self) -> str:
-        of, baseline = self.annotations, self.settings['baseline']
-        parts = [f'{of["file"]}: {of["objects"]} objects in {of["images"]} images']
-        columns = ('stratum', 'objects', 'images', *SIZES)
-        rows = [tuple(str(row[column]) for column in columns) for row in self.strata]
-        parts.append(text_table(columns, rows))
-        places = ['overall', *(row['stratum'] for row in self.strata)]
-        rows = []
-        for arm, runs in self.arms.items():
-            means = [_mean([run.overall for run in runs])]
-            means += [_mean([run.strata[place] for run in runs]) for place in places[1:]]
-            rows.append((arm, str(len(runs)), *(_points(mean['AP']) for mean in means)))
-        parts.append(text_table(('AP', 'runs', *places), rows))
-        header = ('', 'effect on AP', f'{LEVEL:.0%} interval', 'p (Holm)', 'detectable')
-        for arm, effects in self.effects.items():
-            gains = self.clutter_gain[arm]
-            lines = [(place, effects[place]) for place in places]
-            lines += [('clutter gain', gains['plain']), ('  size-adjusted', gains['size_adjusted'])]
-            title = f'{arm} against {baseline}'
-            parts.append(title + '\n' + text_table(header, [_line(*line) for line in lines]))
-        parts += [f'{arm}: {verdict.sentence}' for arm, verdict in self.verdicts.items()]
-        return '\n\n'.join([*parts, *(f'Note: {note}' for note in self.notes)])
+Questions = dict[str, tuple[str, Optional[str]]]
+"""By name in the result: the metric and the error type of its replicates."""
 
 
 def compare(
     annotations: AnnotationSource,
     arms: Arms,
+    *,
     baseline: Optional[str] = None,
     strata: StrataLike = 'cover',
     n_boot: int = 1000,
     seed: int = 0,
     engine: str = 'auto',
     iou_type: str = 'bbox',
-    max_detections: tuple[int, ...] = CAPS,
+    max_detections: tuple[int, ...] = MAX_DETECTIONS,
     threads: Optional[int] = None,
     progress: Progress = silent,
     group_by: Optional[str] = None,
 ) -> Comparison:
-    """Compare arms with a baseline, overall, by stratum, and the strata with each other.
+    """Compare arms with a baseline, overall, in every stratum, and the strata with each other.
 
     The same ``seed`` gives the same numbers on any number of threads.
 
     Args:
-        annotations: A COCO annotation file, what stands in one, or loaded annotations.
-        arms: The detections of the runs of each arm, one per training seed: files, what stands in
-            them, or loaded detections.
+        annotations: A COCO annotation file, its content, or loaded annotations.
+        arms: By arm, the detections of its runs, one per training seed: files, their content, or
+            loaded detections.
         baseline: The arm that the others are compared with; the first by default.
         strata: ``'cover:0.1,0.3'`` and the like (see
-            :meth:`~mmdet_spatialattn.clutter.strata.Strata.parse`), or sorted objects.
+            :meth:`~mmdet_spatialattn.clutter.Strata.parse`), or objects sorted already.
         n_boot: Number of bootstrap replicates.
-        seed: Of the replicates.
-        engine: ``'auto'``, ``'compiled'``, or ``'pycocotools'``, the slow reference.
+        seed: Seed of the bootstrap.
+        engine: Matching backend: ``'auto'``, ``'compiled'``, or ``'pycocotools'``, the slow
+            reference.
         iou_type: ``'bbox'`` or ``'segm'``.
         max_detections: COCO's ``maxDets``, rising.
-        threads: How many to use; as many as there are processors by default.
-        progress: Wraps the steps, whose number it is given, to show how it goes.
+        threads: Number of threads; one per processor by default.
+        progress: Wraps the steps, whose number it is given, to show progress.
         group_by: A field of the file's images, such as ``'scene'`` or ``'video_id'``: images with
-            the same value are no independent witnesses, and are resampled together.
+            the same value are not independent, and are resampled together.
 
     Raises:
-        UserError: A file is broken or does not belong to the annotations; there are no two arms,
-            an arm has no run or the same twice, the baseline is none of them; an image lacks the
-            field to group by, or there are too few groups.
+        UserError: A file is broken or does not belong to the annotations; there are fewer than two
+            arms, an arm has no run or the same run twice, the baseline is unknown; an image lacks
+            the field to group by, or there are too few groups.
     """
-    checked, baseline = check_arms(arms, baseline, n_boot)
+    checked, baseline = check_arms(arms, baseline=baseline, n_boot=n_boot)
     truth = load_annotations(annotations)
-    caps = tuple(sorted(max_detections))
-    problem = Problem(truth, stratify(strata, truth), iou_type, caps, engine, group_by)
-    results = evaluate_arms(evaluate_run, problem, checked, n_boot, seed, threads, progress)
-    return _Differences(problem, results, baseline).comparison(n_boot, seed)
+    task = EvaluationTask(
+        truth,
+        stratify(truth, strata),
+        iou_type=iou_type,
+        max_detections=tuple(sorted(max_detections)),
+        engine=engine,
+        group_by=group_by,
+    )
+    runs = evaluate_arms(
+        evaluate_run, task, checked, n_boot=n_boot, seed=seed, threads=threads, progress=progress
+    )
+    return _Comparer(task, runs, baseline).comparison(n_boot, seed)
 
 
-class _Differences:
-    """The evaluated runs, and what is made of them."""
+class _Comparer:
+    """Computes a comparison from evaluated runs."""
 
-    def __init__(self, problem: Problem, runs: dict[str, list[Evaluation]], baseline: str) -> None:
-        self.problem, self.runs, self.baseline = problem, runs, baseline
-        self.names = problem.strata.names
-        self.places = {'overall': Scope(), **{n: Scope(s) for s, n in enumerate(self.names)}}
+    def __init__(
+        self, task: EvaluationTask, runs: dict[str, list[RunEvaluation]], baseline: str
+    ) -> None:
+        self.task, self.runs, self.baseline = task, runs, baseline
+        names = task.strata.names
+        self.scopes = {OVERALL: Scope(), **{name: Scope(i) for i, name in enumerate(names)}}
         self.others = [arm for arm in runs if arm != baseline]
         self.replicated = runs[baseline][0].replicates
-        metrics = dict.fromkeys(name for _, name in self.replicated)
-        self.metrics = [name for name in metrics if not name.startswith(ERROR_PREFIX)]
-        self.counts = problem.counts
+        metrics = dict.fromkeys(key.metric for key in self.replicated if key.error is None)
+        self.metrics: Questions = {metric: (metric, None) for metric in metrics}
+        self.errors: Questions = {error: (ERROR_METRIC, error) for error in ERROR_TYPES}
 
     def comparison(self, n_boot: int, seed: int) -> Comparison:
-        problem, of = self.problem, self.problem.annotations
-        metrics = dict(zip(self.metrics, self.metrics))
-        errors = {error: ERROR_PREFIX + error for error in ERROR_TYPES}
-        effects, error_effects = (
-            {
-                arm: {place: self._effects(arm, scope, of) for place, scope in self.places.items()}
-                for arm in self.others
-            }
-            for of in (metrics, errors)
-        )
+        task, truth = self.task, self.task.annotations
+        effects = {arm: self._by_scope(arm, self.metrics) for arm in self.others}
         gains = {arm: self._gains(arm) for arm in self.others}
-        self._adjust(effects, [list(self.places)])
-        self._adjust(gains, [['plain'], ['size_adjusted']])
+        self._adjust(effects, [list(self.scopes)])
+        self._adjust(gains, [[PLAIN], [SIZE_ADJUSTED]])
         return Comparison(
-            annotations={
-                'file': of.source,
-                'images': problem.n_images,
-                'objects': int((~of.iscrowd).sum()),
-                'crowd_regions': int(of.iscrowd.sum()),
-                'classes': len(of.category_ids),
-            },
-            settings={
-                'baseline': self.baseline,
-                'iou_type': problem.iou_type,
-                'max_detections': list(problem.caps),
-                'engine': problem.engine,
-                'n_boot': n_boot,
-                'seed': seed,
-                'level': LEVEL,
-                'power': POWER,
-                'measure': problem.strata.measure,
-                'cuts': list(problem.strata.cuts),
-                'group_by': problem.group_by,
-            },
-            strata=[
-                {
-                    'stratum': name,
-                    **self.counts[Scope(s)],
-                    **{size: self.counts[Scope(s, size)]['objects'] for size in SIZES},
-                    'enough': problem.refusal(Scope(s)) is None,
-                }
-                for s, name in enumerate(self.names)
-            ],
-            arms=self.runs,
+            test_set=TestSet(
+                file=truth.source,
+                images=task.n_images,
+                objects=int((~truth.iscrowd).sum()),
+                crowd_regions=int(truth.iscrowd.sum()),
+                classes=len(truth.category_ids),
+            ),
+            settings=ComparisonSettings(
+                baseline=self.baseline,
+                iou_type=task.iou_type,
+                max_detections=task.max_detections,
+                engine=task.engine,
+                n_boot=n_boot,
+                seed=seed,
+                level=LEVEL,
+                power=POWER,
+                measure=task.strata.measure,
+                cuts=task.strata.cuts,
+                group_by=task.group_by,
+            ),
+            strata=task.describe_strata(),
+            arms={arm: _summarise(runs) for arm, runs in self.runs.items()},
             effects=effects,
-            error_effects=error_effects,
+            error_effects={arm: self._by_scope(arm, self.errors) for arm in self.others},
             clutter_gain=gains,
             verdicts={arm: self._verdict(arm, effects[arm], gains[arm]) for arm in self.others},
             notes=tuple(dict.fromkeys(self._notes())),
         )
 
-    def _difference(self, arm: str, metric: str, of: Combination) -> Union[Estimate, str]:
-        """Estimate the effect of an arm on a weighted sum of one metric of several scopes."""
+    def _difference(
+        self, arm: str, question: tuple[str, Optional[str]], scopes: Combination
+    ) -> EstimateOrRefused:
+        """Estimate the effect of an arm on a weighted sum of one metric over several scopes."""
+        metric, error = question
 
-        def values(name: str) -> np.ndarray:
+        def combined(name: str) -> np.ndarray:
             return np.stack(
                 [
-                    sum(w * one.replicates[scope, metric] for w, scope in of)
-                    for one in self.runs[name]
+                    sum(w * run.replicates[CurveKey(s, metric, error=error)] for w, s in scopes)
+                    for run in self.runs[name]
                 ]
             )
 
-        n_units = min(self.counts[scope][self.problem.unit] for _, scope in of)
-        found = difference(values(arm), values(self.baseline), n_units)
-        return 'undefined in too many resamples of the images' if found is None else found
+        n_units = min(self.task.counts[scope].units for _, scope in scopes)
+        return difference(combined(arm), combined(self.baseline), n_units)
 
-    def _effects(self, arm: str, scope: Scope, metrics: dict[str, str]) -> Effects:
-        refusal = self.problem.refusal(scope)
-        if refusal:
-            return {'refused': refusal}
-        return {n: self._difference(arm, m, [(1, scope)]) for n, m in metrics.items()}
+    def _by_scope(self, arm: str, questions: Questions) -> dict[str, Effects]:
+        return {
+            name: self._effects(arm, questions, [(1, scope)], self.task.refusal(scope))
+            for name, scope in self.scopes.items()
+        }
+
+    def _effects(
+        self, arm: str, questions: Questions, scopes: Combination, refusal: Optional[Refused]
+    ) -> Effects:
+        if refusal is not None:
+            return dict.fromkeys(questions, refusal)
+        return {
+            name: self._difference(arm, question, scopes) for name, question in questions.items()
+        }
 
     def _gains(self, arm: str) -> dict[str, Effects]:
-        least, most = 0, len(self.names) - 1
-        plain = [(1, Scope(most)), (-1, Scope(least))]
-        refusal = self.problem.refusal(Scope(most), Scope(least))
-        if not most:
-            refusal = 'there is one stratum only'
-        if refusal:
-            return {'plain': {'refused': refusal}, 'size_adjusted': {'refused': refusal}}
-        sizes = [z for z in SIZES if not self.problem.refusal(Scope(most, z), Scope(least, z))]
-        held = {size: self.counts[Scope(most, size)]['objects'] for size in SIZES}
-        total = sum(held[size] for size in sizes)
-        adjusted: Effects = {
-            'refused': f'sizes with {ENOUGH} objects in both strata hold {total} of the '
-            f"{sum(held.values())} objects of '{self.names[most]}'; it takes half of them"
+        least, most = Scope(0), Scope(len(self.task.strata.names) - 1)
+        refusal = self.task.refusal(most, least)
+        if most == least:
+            refusal = Refused('there is one stratum only')
+        cells, cells_refusal = self._size_cells(least.stratum or 0, most.stratum or 0)
+        in_cells = {
+            name: question
+            for name, question in self.metrics.items()
+            if CurveKey(Scope(0, 'small'), name) in self.replicated
         }
-        if 2 * total >= sum(held.values()):
-            both: list[tuple[float, Scope]] = []
-            for size in sizes:
-                share = held[size] / total
-                both += [(share, Scope(most, size)), (-share, Scope(least, size))]
-            in_cells = [m for m in self.metrics if (both[0][1], m) in self.replicated]
-            adjusted = {m: self._difference(arm, m, both) for m in in_cells}
         return {
-            'plain': {m: self._difference(arm, m, plain) for m in self.metrics},
-            'size_adjusted': adjusted,
+            PLAIN: self._effects(arm, self.metrics, [(1, most), (-1, least)], refusal),
+            SIZE_ADJUSTED: self._effects(arm, in_cells, cells, refusal or cells_refusal),
         }
+
+    def _size_cells(self, least: int, most: int) -> tuple[Combination, Optional[Refused]]:
+        """Return the gain as a sum over sizes, weighted by the sizes of the most cluttered one."""
+        task = self.task
+        sizes = [z for z in SIZES if task.refusal(Scope(most, z), Scope(least, z)) is None]
+        held = {size: task.counts[Scope(most, size)].objects for size in SIZES}
+        usable, total = sum(held[size] for size in sizes), sum(held.values())
+        if 2 * usable < total or not usable:
+            return [], Refused(
+                f'sizes with {ENOUGH} objects in both strata hold {usable} of the {total} objects '
+                f"of '{task.strata.names[most]}'; it takes half of them"
+            )
+        cells: list[tuple[float, Scope]] = []
+        for size in sizes:
+            share = held[size] / usable
+            cells += [(share, Scope(most, size)), (-share, Scope(least, size))]
+        return cells, None
 
     def _adjust(self, arms: dict[str, dict[str, Effects]], families: list[list[str]]) -> None:
-        """Adjust the p values, in place: a metric and some places of all arms are one family."""
-        for places in families:
+        """Adjust the p values, in place: a metric in some scopes of all arms is one family."""
+        for scopes in families:
             for metric in self.metrics:
-                found = {
-                    (arm, place): effect
+                keys = [
+                    (arm, scope)
                     for arm in arms
-                    for place in places
-                    if (effect := estimate_of(arms[arm][place], metric))
-                }
-                for (arm, place), effect in zip(found, holm(list(found.values()))):
-                    arms[arm][place][metric] = effect
+                    for scope in scopes
+                    if isinstance(arms[arm][scope].get(metric), Estimate)
+                ]
+                estimates = [arms[arm][scope][metric] for arm, scope in keys]
+                for (arm, scope), adjusted in zip(keys, holm(estimates)):
+                    arms[arm][scope][metric] = adjusted
 
     def _verdict(self, arm: str, effects: dict[str, Effects], gains: dict[str, Effects]) -> Verdict:
-        most = self.names[-1]
+        most = self.task.strata.names[-1]
         n_runs = min(len(self.runs[arm]), len(self.runs[self.baseline]))
         return judge(
-            estimate_of(effects['overall']),
-            estimate_of(effects[most]),
-            estimate_of(gains['plain']),
-            n_runs,
+            effects[OVERALL]['AP'],
+            effects[most]['AP'],
+            gains[PLAIN]['AP'],
+            n_runs=n_runs,
             stratum=most,
         )
 
     def _notes(self) -> Iterator[str]:
-        yield from self.problem.annotations.notes
-        none = int(((self.problem.strata.labels < 0) & ~self.problem.annotations.iscrowd).sum())
-        if none:
-            yield f'{none} objects have no {self.problem.strata.measure}: they are in no stratum'
-        for scope in self.places.values():
-            if refusal := self.problem.refusal(scope):
+        task = self.task
+        yield from task.annotations.notes
+        unsorted = int(((task.strata.labels < 0) & ~task.annotations.iscrowd).sum())
+        if unsorted:
+            yield f'{unsorted} objects have no {task.strata.measure}: they are in no stratum'
+        for scope in self.scopes.values():
+            refusal = task.refusal(scope)
+            if refusal is not None:
                 yield f'nothing is concluded from {refusal}'
         for arm, runs in self.runs.items():
             for run in runs:
-                yield from run.notes
-            first = [run.replicates[Scope(), 'AP'] for run in runs]
-            if any((a == b).all() for i, a in enumerate(first) for b in first[:i]):
+                yield from run.evaluation.notes
+            if _any_equal(run.replicates[CurveKey(Scope(), 'AP')] for run in runs):
                 yield f"'{arm}' has runs with the same detections: were the seeds the same?"
         yield from notes_on_runs({arm: len(runs) for arm, runs in self.runs.items()})
 
 
-def estimate_of(effects: Effects, metric: str = 'AP') -> Optional[Estimate]:
-    """Return the estimate of a metric; ``None`` where there is none."""
-    found = effects.get(metric)
-    return found if isinstance(found, Estimate) else None
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it."""
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _mean(runs: list[dict[str, float]]) -> dict[str, float]:
-    """Average metrics over runs; NaN where one is undefined. Numbers of objects are all equal."""
-    defined = [{k: np.nan if v == UNDEFINED else v for k, v in run.items()} for run in runs]
-    return {
-        name: value if isinstance(value, int) else float(np.mean([run[name] for run in defined]))
-        for name, value in defined[0].items()
-    }
-
-
-def _arm(runs: list[Evaluation]) -> dict[str, Any]:
-    """Return the means over the runs of an arm, and every run."""
-    every = [
-        {
-            'source': run.source,
-            'overall': _mean([run.overall]),
-            'strata': run.strata,
-            'errors': run.error_counts,
-        }
-        for run in runs
-    ]
-    return {
-        'overall': _mean([run.overall for run in runs]),
-        'strata': {name: _mean([run.strata[name] for run in runs]) for name in runs[0].strata},
-        'errors': {
-            place: {e: float(np.mean([r.error_counts[place][e] for r in runs])) for e in counts}
-            for place, counts in runs[0].error_counts.items()
+def _summarise(runs: Sequence[RunEvaluation]) -> ArmResult:
+    """Average the metrics and the numbers of errors over the runs of an arm."""
+    evaluations = tuple(run.evaluation for run in runs)
+    first = evaluations[0]
+    return ArmResult(
+        metrics={
+            scope: _mean([evaluation.metrics[scope] for evaluation in evaluations])
+            for scope in first.metrics
         },
-        'runs': every,
-    }
+        errors={
+            scope: {
+                kind: float(np.mean([evaluation.errors[scope][kind] for evaluation in evaluations]))
+                for kind in counts
+            }
+            for scope, counts in first.errors.items()
+        },
+        runs=evaluations,
+    )
 
 
-def _nested(places: dict[str, Effects]) -> dict[str, Any]:
-    """Return effects as the arms' metrics are: overall, and the strata by name."""
-    return {
-        'overall': places['overall'],
-        'strata': {k: v for k, v in places.items() if k != 'overall'},
-    }
+def _mean(runs: Sequence[Metrics]) -> Metrics:
+    """Average metrics over runs; one refusal refuses the mean."""
+    means: Metrics = {}
+    for name in runs[0]:
+        values = [run[name] for run in runs]
+        refusals = [value for value in values if isinstance(value, Refused)]
+        means[name] = refusals[0] if refusals else float(np.mean(values))
+    return means
 
 
-def _points(value: float) -> str:
-    return '' if math.isnan(value) else points(value)
-
-
-def _line(place: str, effects: Effects) -> tuple[str, ...]:
-    """Return a row of the table of effects on AP."""
-    effect = estimate_of(effects)
-    if effect is None:
-        return place, '-', '', '', ''
-    change, _, ends = interval(effect).partition(' ')
-    return place, change, ends, p_value(effect.p_holm), points(effect.detectable)
+def _any_equal(replicates: Iterable[np.ndarray]) -> bool:
+    rows = list(replicates)
+    return any((a == b).all() for i, a in enumerate(rows) for b in rows[:i])

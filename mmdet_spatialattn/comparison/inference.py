@@ -29,115 +29,43 @@ where one arm varies twice as much as the other.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Optional
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from ..results import Estimate, Interval, Refused
+from ..results.estimates import EstimateOrRefused, IntervalOrRefused
+
 LEVEL = 0.95
-"""Of the intervals; ``1 - LEVEL`` is that of the tests."""
+"""Confidence level of the intervals; tests use ``1 - LEVEL``."""
 
 POWER = 0.8
-"""With which a test sees the smallest detectable effect."""
+"""Chance with which a test finds the smallest detectable effect."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number and how sure it is.
-
-    Attributes:
-        estimate: The number.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
-        p: Two-sided p value against 0; consistent with the interval.
-        p_holm: The same, adjusted for how many questions were asked.
-        detectable: Smallest effect that the test sees with a chance of 80 %, at the level that
-            Holm's first step asks for.
-        se: Standard error.
-        df: Degrees of freedom.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    detectable: float
-    se: float
-    df: float
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number and how sure it is, where no question is asked; as in :class:`Estimate`."""
-
-    estimate: float
-    low: float
-    high: float
-    se: float
-    df: float
-
-
-def difference(arm: np.ndarray, base: np.ndarray, n_units: int) -> Optional[Estimate]:
-    """Estimate how much higher the mean of an arm's runs is than that of another.
+def difference(arm: np.ndarray, base: np.ndarray, n_units: int) -> EstimateOrRefused:
+    """Estimate how much higher the mean of an arm's runs is than that of another arm.
 
     Args:
-        arm: ``(K_a, 1 + B)``, a metric of every run: as measured, and in ``B`` replicates. The
-            replicates of all runs resample the same images.
+        arm: ``(K_a, 1 + B)``, a metric of every run: the observed value, followed by its ``B``
+            bootstrap replicates. The replicates of all runs resample the same images.
         base: ``(K_b, 1 + B)``.
-        n_units: Number of images that what is measured stands in, or of the groups of images that
-            are resampled together.
+        n_units: Number of images that hold what is measured, or of the groups of images that are
+            resampled together.
 
     Returns:
-        ``None`` when the metric is undefined in more than a tenth of the replicates.
+        The estimate; refused when the metric is undefined in more than a tenth of the replicates.
     """
     return _infer(arm.mean(axis=0) - base.mean(axis=0), (arm, base), n_units)
 
 
-def average(arm: np.ndarray, n_units: int) -> Optional[Interval]:
-    """Estimate the mean of an arm's runs; arguments and result as in :func:`difference`."""
-    found = _infer(arm.mean(axis=0), (arm,), n_units)
-    if found is None:
-        return None
-    return Interval(found.estimate, found.low, found.high, found.se, found.df)
-
-
-def _infer(values: np.ndarray, sides: tuple[np.ndarray, ...], n_units: int) -> Optional[Estimate]:
-    """Estimate what ``values``, ``(1 + B,)``, are of; they come from the mean runs of the sides."""
-    replicates = values[1:][np.isfinite(values[1:])]
-    if not np.isfinite(values[0]) or len(replicates) < 0.9 * (values.size - 1):
-        return None
-    repeated = [runs for runs in sides if len(runs) > 1]
-    freedom = sum(len(runs) - 1 for runs in repeated)
-    images, seeds = float(replicates.var(ddof=1)), 0.0
-    if repeated:  # a side with one run is taken to vary between seeds as the other does
-        between, own = (sum(parts) / freedom for parts in zip(*map(_squares, repeated)))
-        share = sum(1 / len(runs) for runs in sides)
-        images, seeds = max(images - share * own, 0.0), share * between
-    images *= n_units / max(n_units - 1, 1)
-    if images + seeds == 0:
-        ends = (values[0],) * 3
-        return _estimate(*ends, float(values[0] == 0), 0.0, math.inf)
-    df = (images + seeds) ** 2 / (
-        images**2 / max(n_units - 1, 1) + (seeds**2 / freedom if repeated else 0)
-    )
-    se = math.sqrt(images + seeds)
-    reach = stdtrit(df, (1 + LEVEL) / 2) * se
-    p = 2 * stdtr(df, -abs(values[0]) / se)
-    return _estimate(values[0], values[0] - reach, values[0] + reach, p, se, df)
-
-
-def _estimate(estimate: float, low: float, high: float, p: float, se: float, df: float) -> Estimate:
-    values = (float(value) for value in (estimate, low, high, p, p, detectable(se, df, 1), se, df))
-    return Estimate(*values)
-
-
-def _squares(runs: np.ndarray) -> tuple[float, float]:
-    """Return the sum of squares between the runs, and the part of it due to these images."""
-    measured, own = (part - part.mean(axis=0) for part in (runs[:, 0], runs[:, 1:]))
-    own = own[:, np.isfinite(own).all(axis=0)]
-    return float((measured**2).sum()), float(own.var(axis=1, ddof=1).sum())
+def average(arm: np.ndarray, n_units: int) -> IntervalOrRefused:
+    """Estimate the mean of an arm's runs; see :func:`difference`."""
+    mean = _infer(arm.mean(axis=0), (arm,), n_units)
+    if isinstance(mean, Refused):
+        return mean
+    return Interval(mean.estimate, mean.low, mean.high, mean.se, mean.df)
 
 
 def detectable(se: float, df: float, questions: int) -> float:
@@ -155,13 +83,66 @@ def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
     """Return the estimates with p values adjusted for their number (Holm 1979).
 
     Example:
-        >>> [e.p_holm for e in holm([Estimate(1, 0, 2, p, p, 0, 1, 9) for p in (0.04, 0.01)])]
-        [0.04, 0.02]
+        >>> estimates = [difference(np.array([[v, 0, 1, 2]]), np.zeros((1, 4)), 9) for v in (3, 4)]
+        >>> [round(estimate.p_holm / estimate.p) for estimate in holm(estimates)]
+        [1, 2]
     """
     n = len(estimates)
-    adjusted, out = 0.0, list(estimates)
+    largest, adjusted = 0.0, list(estimates)
     for rank, i in enumerate(sorted(range(n), key=lambda i: estimates[i].p)):
-        one = estimates[i]
-        adjusted = max(adjusted, min(1.0, (n - rank) * one.p))
-        out[i] = replace(one, p_holm=adjusted, detectable=detectable(one.se, one.df, n))
-    return out
+        estimate = estimates[i]
+        largest = max(largest, min(1.0, (n - rank) * estimate.p))
+        smallest_effect = detectable(estimate.se, estimate.df, n)
+        adjusted[i] = replace(estimate, p_holm=largest, detectable=smallest_effect)
+    return adjusted
+
+
+def _infer(values: np.ndarray, sides: tuple[np.ndarray, ...], n_units: int) -> EstimateOrRefused:
+    """Estimate a quantity from its observed value and replicates.
+
+    Args:
+        values: ``(1 + B,)``, computed from the mean runs of the sides.
+        sides: ``(K, 1 + B)`` each, the runs of the arms that the quantity compares.
+        n_units: Number of units that are resampled.
+    """
+    replicates = values[1:][np.isfinite(values[1:])]
+    if not np.isfinite(values[0]) or len(replicates) < 0.9 * (values.size - 1):
+        return Refused('undefined in too many resamples of the images')
+    repeated = [runs for runs in sides if len(runs) > 1]
+    freedom = sum(len(runs) - 1 for runs in repeated)
+    images, seeds = float(replicates.var(ddof=1)), 0.0
+    if repeated:  # a side with one run is taken to vary between seeds as the other does
+        between, own = (sum(parts) / freedom for parts in zip(*map(_squares, repeated)))
+        share = sum(1 / len(runs) for runs in sides)
+        images, seeds = max(images - share * own, 0.0), share * between
+    images *= n_units / max(n_units - 1, 1)
+    if images + seeds == 0:
+        return _estimate(values[0], 0.0, float(values[0] == 0), 0.0, math.inf)
+    df = (images + seeds) ** 2 / (
+        images**2 / max(n_units - 1, 1) + (seeds**2 / freedom if repeated else 0)
+    )
+    se = math.sqrt(images + seeds)
+    reach = stdtrit(df, (1 + LEVEL) / 2) * se
+    return _estimate(values[0], reach, 2 * stdtr(df, -abs(values[0]) / se), se, df)
+
+
+def _estimate(value: float, reach: float, p: float, se: float, df: float) -> Estimate:
+    value, reach, p, se, df = map(float, (value, reach, p, se, df))
+    smallest_effect = detectable(se, df, 1)
+    return Estimate(
+        estimate=value,
+        low=value - reach,
+        high=value + reach,
+        se=se,
+        df=df,
+        p=p,
+        p_holm=p,
+        detectable=smallest_effect,
+    )
+
+
+def _squares(runs: np.ndarray) -> tuple[float, float]:
+    """Return the sum of squares between the runs, and the part of it due to these images."""
+    observed, replicates = (part - part.mean(axis=0) for part in (runs[:, 0], runs[:, 1:]))
+    replicates = replicates[:, np.isfinite(replicates).all(axis=0)]
+    return float((observed**2).sum()), float(replicates.var(axis=1, ddof=1).sum())

@@ -3,22 +3,20 @@
 from .compare import compare
 
 
-def compile_ahead() -> None:
-    """Make the next comparison start at once.
+def warm_up() -> None:
+    """Compile the loops of :func:`compare`, so that the next comparison starts at once.
 
     Compiling takes seconds on a machine that has not done it before; they can pass while something
     else runs.
     """
     box = [10.0, 10.0, 20.0, 20.0]
-    images = [{'id': i, 'width': 64, 'height': 64} for i in (1, 2)]
-    objects = [
-        {'id': i, 'image_id': i, 'category_id': 1, 'bbox': box, 'area': 400.0, 'iscrowd': 0}
-        for i in (1, 2)
-    ]
-    truth = {
-        'images': images,
-        'categories': [{'id': 1, 'name': 'one'}],
-        'annotations': objects,
+    annotations = {
+        'images': [{'id': i, 'width': 64, 'height': 64} for i in (1, 2)],
+        'categories': [{'id': 1, 'name': 'object'}],
+        'annotations': [
+            {'id': i, 'image_id': i, 'category_id': 1, 'bbox': box, 'area': 400.0, 'iscrowd': 0}
+            for i in (1, 2)
+        ],
     }
-    found = [{'image_id': i, 'category_id': 1, 'bbox': box, 'score': 0.5} for i in (1, 2)]
-    compare(truth, {'one': [found], 'other': [found]}, n_boot=100, threads=1)
+    detections = [{'image_id': i, 'category_id': 1, 'bbox': box, 'score': 0.5} for i in (1, 2)]
+    compare(annotations, {'first': [detections], 'second': [detections]}, n_boot=100, threads=1)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from mmdet_spatialattn.cli import main
-from mmdet_spatialattn.clutter import Stratification
+from mmdet_spatialattn.clutter import Scope, Stratification, stratify
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.comparison import compare
-from mmdet_spatialattn.comparison.compare import VERSION, estimate_of
 from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.evaluation import CurveKey, EvaluationTask, evaluate_run
+from mmdet_spatialattn.results import Comparison, Refused
+from mmdet_spatialattn.results.base import VERSION
 
 from ..evaluation.synthetic import pycocotools_evaluate, random_problem, with_masks
 
@@ -49,8 +51,8 @@ def files(problem, tmp_path_factory):
 def test_a_better_arm_is_found_better(problem):
     truth, runs = problem
     result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=300)
-    effect = estimate_of(result.effects['better']['overall'])
-    points = [result.arms[arm][0].overall['AP'] for arm in ('better', 'base')]
+    effect = result.effect('better')
+    points = [result.arms[arm].runs[0].overall['AP'] for arm in ('better', 'base')]
     assert effect.estimate == pytest.approx(points[0] - points[1], abs=1e-12)
     assert 0 < effect.low < effect.estimate < effect.high
     assert effect.p <= effect.p_holm < 0.05
@@ -64,7 +66,7 @@ def test_a_better_arm_is_found_better(problem):
 def test_an_arm_against_itself_shows_no_effect(problem):
     truth, runs = problem
     result = compare(truth, {'a': [runs['a0']], 'same': [runs['a0']]}, n_boot=100)
-    effect = estimate_of(result.effects['same']['overall'])
+    effect = result.effect('same')
     assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
     assert result.verdicts['same'].word == 'no effect detected'
 
@@ -73,34 +75,38 @@ def test_the_gain_is_the_difference_of_effects(problem):
     truth, runs = problem
     arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
     result = compare(truth, arms, n_boot=100)
-    effects = result.effects['better']
     for metric in ('AP', 'AP50', 'AR100', 'MR'):
-        gain = estimate_of(result.clutter_gain['better']['plain'], metric)
-        parts = [estimate_of(effects[name], metric).estimate for name in ('crowded', 'clean')]
+        gain = result.gain('better', metric=metric)
+        parts = [result.effect('better', name, metric).estimate for name in ('crowded', 'clean')]
         assert gain.estimate == pytest.approx(parts[0] - parts[1], abs=1e-12)
 
 
 def test_the_size_adjusted_gain_weighs_as_the_crowded_objects_are(problem):
     truth, runs = problem
     result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=100)
-    rows = {row['stratum']: row for row in result.strata}
+    held = {stratum.name: stratum.sizes for stratum in result.strata}
     sizes = [
         z
         for z in ('small', 'medium', 'large')
-        if min(rows[s][z] for s in ('clean', 'crowded')) >= 30
+        if min(held[s][z] for s in ('clean', 'crowded')) >= 30
     ]
     assert len(sizes) >= 2
-    from mmdet_spatialattn.clutter.strata import Scope
+    annotations = load_annotations(truth)
+    task = EvaluationTask(annotations, stratify(annotations))
+    replicates = {
+        arm: evaluate_run(task, load_detections(runs[name], annotations)).replicates
+        for arm, name in (('base', 'a0'), ('better', 'b0'))
+    }
 
     def cell(arm, stratum, size):
-        return result.arms[arm][0].replicates[Scope(stratum, size), 'AP'][0]
+        return replicates[arm][CurveKey(Scope(stratum, size), 'AP')][0]
 
     expected = sum(
-        rows['crowded'][z]
+        held['crowded'][z]
         * (cell('better', 2, z) - cell('base', 2, z) - cell('better', 0, z) + cell('base', 0, z))
         for z in sizes
-    ) / sum(rows['crowded'][z] for z in sizes)
-    gain = estimate_of(result.clutter_gain['better']['size_adjusted'])
+    ) / sum(held['crowded'][z] for z in sizes)
+    gain = result.gain('better', 'size_adjusted')
     assert gain.estimate == pytest.approx(expected, abs=1e-12)
 
 
@@ -124,32 +130,32 @@ def test_copies_of_the_images_grouped_with_them_add_no_certainty(problem):
     def gain(truth, runs, **kwargs):
         arms = {'base': [runs['a0']], 'better': [runs['b0']]}
         result = compare(truth, arms, n_boot=200, **kwargs)
-        return result, estimate_of(result.clutter_gain['better']['plain'])
+        return result, result.gain('better')
 
     (_, alone), (grouped, once) = gain(truth, runs), gain(copies, found, group_by='scene')
     for part in ('estimate', 'low', 'high', 'p', 'se', 'df'):
         assert getattr(once, part) == pytest.approx(getattr(alone, part), abs=1e-12), part
     _, naive = gain(copies, found)
     assert (naive.high - naive.low) / (alone.high - alone.low) == pytest.approx(3**-0.5, rel=0.15)
-    assert grouped.settings['group_by'] == 'scene'
-    assert grouped.strata[0]['images'] == 3 * grouped.strata[0]['groups']
+    assert grouped.settings.group_by == 'scene'
+    assert grouped.strata[0].images == 3 * grouped.strata[0].groups
 
 
 def test_the_same_seed_gives_the_same_json_on_any_number_of_threads(problem):
     truth, runs = problem
     arms = {'base': [runs['a0']], 'better': [runs['b0']]}
-    one, four = (compare(truth, arms, n_boot=120, threads=n).to_json() for n in (1, 4))
-    assert json.dumps(one) == json.dumps(four)
-    other = compare(truth, arms, n_boot=120, seed=1).to_json()
-    assert one['effects'] != other['effects']
-    assert one['arms'] == other['arms']
+    single, four = (compare(truth, arms, n_boot=120, threads=n) for n in (1, 4))
+    assert single.to_json() == four.to_json()
+    other = compare(truth, arms, n_boot=120, seed=1)
+    assert single.effects != other.effects
+    assert single.arms == other.arms
 
 
 def test_the_engines_agree(problem):
     truth, runs = problem
     arms = {'base': [runs['a0']], 'better': [runs['b0']]}
     ours, theirs = (
-        compare(truth, arms, n_boot=100, engine=engine).to_json()
+        compare(truth, arms, n_boot=100, engine=engine).to_dict()
         for engine in ('compiled', 'pycocotools')
     )
     ours['settings'].pop('engine'), theirs['settings'].pop('engine')
@@ -159,19 +165,21 @@ def test_the_engines_agree(problem):
 def test_the_json_has_the_documented_shape(problem):
     truth, runs = problem
     arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
-    data = json.loads(json.dumps(compare(truth, arms, n_boot=100).to_json(), allow_nan=False))
+    comparison = compare(truth, arms, n_boot=100)
+    data = json.loads(comparison.to_json())
+    assert Comparison.from_dict(data) == comparison
     assert (data['format'], data['version']) == ('mmdet_spatialattn comparison', VERSION)
     base = data['arms']['base']
     metrics = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARs', 'ARm', 'ARl', 'MR']
     for name in [*metrics, 'AR1', 'AR10', 'AR100']:
-        mean = np.mean([run['overall'][name] for run in base['runs']])
-        assert base['overall'][name] == pytest.approx(mean)
-    assert set(base['strata']) == {'clean', 'touching', 'crowded'}
-    assert {'stratum', 'objects', 'images', 'small', 'enough'} <= set(data['strata'][0])
-    assert set(base['strata']['clean']) >= {'AP', 'AP_lift', 'MR', 'objects', 'images'}
+        mean = np.mean([run['metrics']['overall'][name] for run in base['runs']])
+        assert base['metrics']['overall'][name] == pytest.approx(mean)
+    assert set(base['metrics']) == {'overall', 'clean', 'touching', 'crowded'}
+    assert {'name', 'objects', 'images', 'sizes', 'enough'} <= set(data['strata'][0])
+    assert set(base['metrics']['clean']) >= {'AP', 'AP_lift', 'MR'}
     estimate = {'estimate', 'low', 'high', 'p', 'p_holm', 'detectable', 'se', 'df'}
     assert set(data['effects']['better']['overall']['AP']) == estimate
-    assert set(data['effects']['better']['strata']['crowded']['AP']) == estimate
+    assert set(data['effects']['better']['crowded']['AP']) == estimate
     assert set(data['clutter_gain']['better']['plain']['AP']) == estimate
     assert set(data['error_effects']['better']['overall']['missed']) == estimate
     assert set(data['verdicts']['better']) == {'word', 'sentence'}
@@ -185,10 +193,11 @@ def test_a_stratum_with_too_few_objects_is_refused_in_words(problem):
     strata = Stratification(labels, ('few', 'many'))
     result = compare(truth, arms, strata=strata, n_boot=100)
     n = int((~load_annotations(truth).iscrowd[:7]).sum())
-    assert result.effects['better']['few'] == {
-        'refused': f"'few': {n} objects; a conclusion needs 30"
-    }
-    assert set(result.clutter_gain['better']['plain']) == {'refused'}
+    refusal = Refused(f"'few': {n} objects; a conclusion needs 30")
+    assert set(result.effects['better']['few'].values()) == {refusal}
+    assert set(result.clutter_gain['better']['plain'].values()) == {refusal}
+    with pytest.raises(UserError, match=f"'few': {n} objects"):
+        _ = result.effect('better', 'few').low
     assert 'too few objects' in result.verdicts['better'].sentence
     assert f"Note: nothing is concluded from 'few': {n} objects" in str(result)
 
@@ -198,7 +207,7 @@ def test_unequal_numbers_of_runs_are_said(problem):
     arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0']]}
     result = compare(truth, arms, n_boot=100)
     assert any('different numbers of runs (base 2, better 1)' in note for note in result.notes)
-    assert np.isfinite(estimate_of(result.effects['better']['overall']).df)
+    assert np.isfinite(result.effect('better').df)
     single = compare(truth, {k: v[:1] for k, v in arms.items()}, n_boot=100)
     assert any('not the noise of training' in note for note in single.notes)
 
@@ -216,7 +225,7 @@ def test_runs_of_as_many_loaded_detections_are_not_taken_for_one(problem):
     loaded = {name: load_detections(runs[name], truth) for name in ('a0', 'a1', 'b0', 'b1')}
     assert len({repr(found) for found in loaded.values()}) == 1
     arms = {'base': [loaded['a0'], loaded['a1']], 'better': [loaded['b0'], loaded['b1']]}
-    assert len(compare(truth, arms, n_boot=100).arms['base']) == 2
+    assert len(compare(truth, arms, n_boot=100).arms['base'].runs) == 2
 
 
 @pytest.mark.parametrize(
@@ -227,7 +236,11 @@ def test_runs_of_as_many_loaded_detections_are_not_taken_for_one(problem):
         ({'a': ['x'], 'b': 'y.json'}, {}, "arm 'b' is one source; expected a list"),
         ({'a': ['x'], 'b': [{'image_id': 1}]}, {}, "arm 'b' is a list of detections"),
         ({'a': ['x', 'x'], 'b': ['y']}, {}, "arm 'a' has x twice"),
-        ({'a': ['x'], 'bee': ['y']}, {'baseline': 'beee'}, "no arm; did you mean 'bee'"),
+        (
+            {'a': ['x'], 'bee': ['y']},
+            {'baseline': 'beee'},
+            "unknown baseline 'beee'; did you mean 'bee'",
+        ),
         ({'a': ['x'], 'b': ['y']}, {'n_boot': 5}, 'at least 100 replicates'),
     ],
 )
@@ -302,7 +315,7 @@ def test_masks_are_compared_too(problem):
     arms = {'base': [runs['a0']], 'better': [runs['b0']]}
     result = compare(truth, arms, n_boot=100, iou_type='segm')
     expected = pycocotools_evaluate(truth, runs['a0'], 'segm').stats[0]
-    assert result.arms['base'][0].overall['AP'] == expected
+    assert result.arms['base'].runs[0].overall['AP'] == expected
 
 
 def test_the_figure_and_the_frame_hold_the_estimates(problem):
@@ -311,8 +324,8 @@ def test_the_figure_and_the_frame_hold_the_estimates(problem):
     truth, runs = problem
     result = compare(truth, {'base': [runs['a0']], 'b<r>': [runs['b0']]}, n_boot=100)
     frame = result.to_pandas()
-    row = frame.query("what == 'effects' and where == 'overall' and metric == 'AP'")
-    effect = estimate_of(result.effects['b<r>']['overall'])
+    row = frame.query("quantity == 'effect' and scope == 'overall' and metric == 'AP'")
+    effect = result.effect('b<r>')
     assert row['estimate'].item() == effect.estimate
     assert result.plot().data[0].x[0] == pytest.approx(100 * effect.estimate)
     assert 'b<r>' not in result.plot().data[0].hovertemplate

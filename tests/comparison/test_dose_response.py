@@ -6,12 +6,18 @@ import json
 import numpy as np
 import pytest
 
-from mmdet_spatialattn.clutter.strata import Scope, stratify_images
+from mmdet_spatialattn.clutter import Scope, stratify_images
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.comparison import compare, dose_response
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import evaluate
-from mmdet_spatialattn.evaluation.evaluator import Problem, average_precisions, evaluate_run
+from mmdet_spatialattn.evaluation import (
+    CurveKey,
+    EvaluationTask,
+    average_precisions,
+    evaluate,
+    evaluate_run,
+)
+from mmdet_spatialattn.results import DoseResponse, Refused
 
 from ..evaluation.synthetic import pycocotools_evaluate, random_problem
 
@@ -67,17 +73,17 @@ def doses_by_hand(hits):
 def test_the_ap_of_a_dose_is_that_of_its_images_alone(problem):
     truth, runs = problem
     result = dose_response(truth, {'a': [runs['a0'], runs['a1']], 'b': [runs['b0']]}, n_boot=100)
-    assert result.doses == [0, 1, 2]
-    assert result.images == [40, 40, 40]
+    assert result.doses == (0, 1, 2)
+    assert result.images == (40, 40, 40)
     for arm, names in (('a', ['a0', 'a1']), ('b', ['b0'])):
-        for run, name in zip(result.arms[arm]['runs'], names):
-            for level, ap in enumerate(run['AP']):
+        for run, name in zip(result.arms[arm].runs, names):
+            for level, ap in enumerate(run.AP):
                 expected = pycocotools_evaluate(*images_of(truth, runs[name], level)).stats[0]
                 assert ap == pytest.approx(expected, abs=1e-12)
-    means = np.mean([run['AP'] for run in result.arms['a']['runs']], axis=0)
-    assert [one.estimate for one in result.arms['a']['AP']] == pytest.approx(means)
-    effects = [one.estimate for one in result.effects['b']['AP']]
-    assert effects == pytest.approx(result.arms['b']['runs'][0]['AP'] - means)
+    means = np.mean([run.AP for run in result.arms['a'].runs], axis=0)
+    assert [interval.estimate for interval in result.arms['a'].mean.AP] == pytest.approx(means)
+    effects = [effect.estimate for effect in result.effects['b'].AP]
+    assert effects == pytest.approx(result.arms['b'].runs[0].AP - means)
 
 
 def test_a_false_detection_in_an_image_without_objects_counts_at_its_own_dose():
@@ -85,46 +91,47 @@ def test_a_false_detection_in_an_image_without_objects_counts_at_its_own_dose():
     truth['annotations'] = [e for e in truth['annotations'] if e['image_id'] != 59]
     found = [entry for entry in found if entry['image_id'] != 59]
     found.append({'image_id': 59, 'category_id': 1, 'score': 1.0, 'bbox': BOX})
-    (run,) = dose_response(truth, {'a': [found]}, n_boot=100).arms['a']['runs']
+    (run,) = dose_response(truth, {'a': [found]}, n_boot=100).arms['a'].runs
     # The first detection of the last dose is false: precision n / (n + 1), at best 38 / 39.
-    assert run['AP'] == pytest.approx([1, 1, 38 / 39])
+    assert pytest.approx([1, 1, 38 / 39]) == run.AP
     strata = stratify_images(load_annotations(truth), 'level')
-    found = evaluate(truth, found, strata).strata
-    assert [found[name]['AP'] for name in strata.names] == pytest.approx(run['AP'])
+    metrics = evaluate(truth, found, strata=strata).metrics
+    assert [metrics[name]['AP'] for name in strata.names] == pytest.approx(run.AP)
 
 
 def test_what_sums_up_the_doses_by_hand():
     """Found 40, 20 and 10 of 40: AP 1, and the recalls 0 to 0.5 and 0 to 0.25 of 101."""
     truth, found = doses_by_hand((40, 20, 10))
     result = dose_response(truth, {'a': [found]}, n_boot=200)
-    assert (result.doses, result.images, result.objects) == ([0, 2.5, 5], [20] * 3, [40] * 3)
-    (run,) = result.arms['a']['runs']
-    assert run['AP'] == pytest.approx([1, 51 / 101, 26 / 101])
-    assert run['mPC'] == pytest.approx((51 + 26) / 202)
-    assert run['rPC'] == pytest.approx((51 + 26) / 202)
+    assert (result.doses, result.images, result.objects) == ((0, 2.5, 5), (20,) * 3, (40,) * 3)
+    (run,) = result.arms['a'].runs
+    assert pytest.approx([1, 51 / 101, 26 / 101]) == run.AP
+    assert run.mPC == pytest.approx((51 + 26) / 202)
+    assert run.rPC == pytest.approx((51 + 26) / 202)
     assert result.effects == {}
-    mean = result.arms['a']['mPC']
-    assert mean.estimate == pytest.approx(run['mPC'])
+    mean = result.arms['a'].mean.mPC
+    assert mean.estimate == pytest.approx(run.mPC)
     assert mean.low < mean.estimate < mean.high
     assert mean.df == 19
-    assert (result.arms['a']['AP'][0].low, result.arms['a']['AP'][0].high) == (1, 1)
+    assert (result.arms['a'].mean.AP[0].low, result.arms['a'].mean.AP[0].high) == (1, 1)
 
 
 def test_the_ratio_is_that_of_each_run_averaged(problem):
     truth, runs = problem
-    row = dose_response(truth, {'a': [runs['a0'], runs['a1']]}, n_boot=100).arms['a']
-    for run in row['runs']:
-        assert run['mPC'] == pytest.approx((run['AP'][1] + run['AP'][2]) / 2)
-        assert run['rPC'] == pytest.approx(run['mPC'] / run['AP'][0])
+    arm = dose_response(truth, {'a': [runs['a0'], runs['a1']]}, n_boot=100).arms['a']
+    for run in arm.runs:
+        assert run.mPC == pytest.approx((run.AP[1] + run.AP[2]) / 2)
+        assert run.rPC == pytest.approx(run.mPC / run.AP[0])
     for name in ('mPC', 'rPC'):
-        assert row[name].estimate == pytest.approx(np.mean([run[name] for run in row['runs']]))
+        mean = np.mean([getattr(run, name) for run in arm.runs])
+        assert getattr(arm.mean, name).estimate == pytest.approx(mean)
 
 
 def test_arms_with_the_same_detections_have_no_effect(problem):
     truth, runs = problem
     result = dose_response(truth, {'a': [runs['a0']], 'same': [runs['a0']]}, n_boot=100)
     row = result.effects['same']
-    for effect in (*row['AP'], row['mPC'], row['rPC']):
+    for effect in (*row.AP, row.mPC, row.rPC):
         assert (effect.estimate, effect.low, effect.high, effect.p_holm) == (0, 0, 0, 1)
 
 
@@ -132,24 +139,25 @@ def test_the_p_values_are_adjusted_over_arms_and_doses(problem):
     truth, runs = problem
     arms = {'a': [runs['a0']], 'b': [runs['b0']], 'c': [runs['a1']]}
     effects = dose_response(truth, arms, n_boot=100).effects
-    family = sorted((one for row in effects.values() for one in row['AP']), key=lambda e: e.p)
+    family = sorted((effect for row in effects.values() for effect in row.AP), key=lambda e: e.p)
     assert len(family) == 6
     assert family[0].p_holm == pytest.approx(min(1, 6 * family[0].p))
     steps = [min(1, (6 - i) * one.p) for i, one in enumerate(family)]
     assert family[-1].p_holm == pytest.approx(max(steps))
     for name in ('mPC', 'rPC'):
-        best = min((row[name] for row in effects.values()), key=lambda e: e.p)
+        best = min((getattr(row, name) for row in effects.values()), key=lambda e: e.p)
         assert best.p_holm == pytest.approx(min(1, 2 * best.p))
 
 
 def test_the_replicates_are_those_of_the_whole_evaluation(problem):
     truth, runs = problem
     truth = load_annotations(truth)
-    problem = Problem(truth, stratify_images(truth, 'level'))
-    found = load_detections(runs['a0'], truth)
-    some, all_ = average_precisions(problem, found, 40, 5), evaluate_run(problem, found, 40, 5)
+    task = EvaluationTask(truth, stratify_images(truth, 'level'))
+    detections = load_detections(runs['a0'], truth)
+    some = average_precisions(task, detections, n_boot=40, seed=5)
+    whole = evaluate_run(task, detections, n_boot=40, seed=5)
     for s, values in enumerate(some.values):
-        np.testing.assert_array_equal(values, all_.replicates[Scope(s), 'AP'])
+        np.testing.assert_array_equal(values, whole.replicates[CurveKey(Scope(s), 'AP')])
 
 
 def test_scenes_that_are_there_at_every_dose_are_resampled_whole(problem):
@@ -168,9 +176,9 @@ def test_scenes_that_are_there_at_every_dose_are_resampled_whole(problem):
                 image_id = ids[at[entry['image_id']]['scene'], level]
                 found.append({**entry, 'image_id': image_id})
     same = {**truth, 'annotations': copies}
-    ratio = dose_response(same, {'a': [found]}, n_boot=100, group_by='scene').arms['a']['rPC']
+    ratio = dose_response(same, {'a': [found]}, n_boot=100, group_by='scene').arms['a'].mean.rPC
     assert (ratio.low, ratio.estimate, ratio.high) == pytest.approx((1, 1, 1))
-    ratio = dose_response(same, {'a': [found]}, n_boot=100).arms['a']['rPC']
+    ratio = dose_response(same, {'a': [found]}, n_boot=100).arms['a'].mean.rPC
     assert ratio.low < 0.97 < 1.03 < ratio.high
 
 
@@ -178,13 +186,15 @@ def test_the_json_has_the_documented_shape(problem):
     truth, runs = problem
     arms = {'a': [runs['a0'], runs['a1']], 'b': [runs['b0']]}
     result = dose_response(truth, arms, n_boot=100, group_by='scene')
-    data = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    data = json.loads(result.to_json())
+    assert DoseResponse.from_dict(data) == result
     assert {'field', 'doses', 'images', 'objects', 'arms', 'effects', 'notes'} <= set(data)
-    assert set(data['arms']['a']) == {'AP', 'mPC', 'rPC', 'runs'}
+    assert set(data['arms']['a']) == {'mean', 'runs'}
     assert set(data['arms']['a']['runs'][0]) == {'source', 'AP', 'mPC', 'rPC'}
     interval = {'estimate', 'low', 'high', 'se', 'df'}
-    for one in (*data['arms']['a']['AP'], data['arms']['b']['mPC'], data['arms']['b']['rPC']):
-        assert set(one) == interval
+    means = [data['arms'][arm]['mean'] for arm in ('a', 'b')]
+    for entry in (*means[0]['AP'], means[1]['mPC'], means[1]['rPC']):
+        assert set(entry) == interval
     assert set(data['effects']) == {'b'}
     for one in (*data['effects']['b']['AP'], data['effects']['b']['mPC']):
         assert set(one) == interval | {'p', 'p_holm', 'detectable'}
@@ -193,27 +203,28 @@ def test_the_json_has_the_documented_shape(problem):
     assert 'level 2' in text and 'against a' in text and 'rPC' in text
     frame = pytest.importorskip('pandas') and result.to_pandas()
     assert len(frame) == 15
-    row = frame.query("what == 'effects' and metric == 'AP' and dose == 1")
-    assert row['estimate'].item() == result.effects['b']['AP'][1].estimate
+    row = frame.query("quantity == 'effect' and metric == 'AP' and dose == 1")
+    assert row['estimate'].item() == result.effects['b'].AP[1].estimate
 
 
 def test_a_dose_with_too_few_images_is_refused_in_words():
     truth, found = doses_by_hand((40, 40, 40))
     truth['images'] += [{'id': 100 + i, 'level': 9} for i in range(3)]
     result = dose_response(truth, {'a': [found], 'b': [found]}, n_boot=100)
-    data = result.to_json()
-    assert data['arms']['a']['AP'][3] is data['arms']['a']['mPC'] is None
-    assert data['effects']['b']['AP'][3] is data['effects']['b']['rPC'] is None
-    assert data['effects']['b']['AP'][2]['estimate'] == 0
-    assert data['arms']['a']['runs'][0]['AP'][3] is None
+    mean, effect = result.arms['a'].mean, result.effects['b']
+    refusal = Refused("'level 9': 0 objects; a conclusion needs 30")
+    assert mean.AP[3] == mean.mPC == refusal
+    assert effect.AP[3] == effect.rPC == refusal
+    assert effect.AP[2].estimate == 0
+    assert isinstance(result.arms['a'].runs[0].AP[3], Refused)
     assert "nothing is concluded from 'level 9': 0 objects; a conclusion needs 30" in result.notes
 
 
 def test_threads_do_not_change_the_numbers(problem):
     truth, runs = problem
     arms = {'a': [runs['a0']], 'b': [runs['b0']]}
-    one, four = (dose_response(truth, arms, n_boot=120, threads=n).to_json() for n in (1, 4))
-    assert one == four
+    single, four = (dose_response(truth, arms, n_boot=120, threads=n) for n in (1, 4))
+    assert single == four
 
 
 @pytest.mark.parametrize(
@@ -227,7 +238,7 @@ def test_threads_do_not_change_the_numbers(problem):
         ({}, {'group_by': 'level'}, "'level' puts the 60 images into 3 groups; .* needs 10"),
         ({}, {'group_by': 'scene'}, "image 0 has no 'scene'"),
         ({}, {'n_boot': 9}, 'at least 100 replicates'),
-        ({}, {'baseline': 'c'}, "the baseline 'c' is no arm"),
+        ({}, {'baseline': 'c'}, "unknown baseline 'c'"),
     ],
 )
 def test_doses_that_cannot_be_read_are_one_message(change, kwargs, message):
@@ -248,12 +259,9 @@ def test_doses_are_strata_of_a_comparison_too(problem):
     truth, runs = problem
     truth = load_annotations(truth)
     arms = {'a': [runs['a0']], 'b': [runs['b0']]}
-    one = compare(truth, arms, strata=stratify_images(truth, 'level'), n_boot=100)
-    two = dose_response(truth, arms, n_boot=100)
+    comparison = compare(truth, arms, strata=stratify_images(truth, 'level'), n_boot=100)
+    by_dose = dose_response(truth, arms, n_boot=100).effects['b'].AP
     for level in range(3):
-        effect = one.effects['b'][f'level {level}']['AP']
-        assert effect.estimate == two.effects['b']['AP'][level].estimate
-        assert (effect.low, effect.high) == (
-            two.effects['b']['AP'][level].low,
-            two.effects['b']['AP'][level].high,
-        )
+        effect = comparison.effect('b', f'level {level}')
+        assert effect.estimate == by_dose[level].estimate
+        assert (effect.low, effect.high) == (by_dose[level].low, by_dose[level].high)

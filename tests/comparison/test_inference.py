@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mmdet_spatialattn.comparison.inference import (
-    Estimate,
-    average,
-    detectable,
-    difference,
-    holm,
-)
+from mmdet_spatialattn.comparison.inference import average, detectable, difference, holm
+from mmdet_spatialattn.results import Estimate, Refused
 
 
 def means(values, counts):
@@ -126,14 +121,18 @@ def test_an_arm_with_one_run_borrows_the_noise_of_the_other():
     assert found.df == pytest.approx(2)
 
 
-def test_a_metric_that_is_mostly_undefined_gives_none():
+def test_a_metric_that_is_mostly_undefined_is_refused():
     values = np.full((1, 101), np.nan)
     values[0, :50] = 0.5
-    assert difference(values, np.zeros((1, 101)), 10) is None
+    refusal = Refused('undefined in too many resamples of the images')
+    assert difference(values, np.zeros((1, 101)), 10) == refusal
 
 
 def test_holms_adjustment_by_hand():
-    estimates = [Estimate(1, 0, 2, p, p, 0, 1, math.inf) for p in (0.01, 0.04, 0.03, 0.005)]
+    estimates = [
+        Estimate(1, 0, 2, se=1, df=math.inf, p=p, p_holm=p, detectable=0)
+        for p in (0.01, 0.04, 0.03, 0.005)
+    ]
     adjusted = holm(estimates)
     assert [e.p_holm for e in adjusted] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert adjusted[0].detectable == pytest.approx(detectable(1, math.inf, 4))

@@ -8,15 +8,15 @@ import numpy as np
 from mmdet_spatialattn.comparison import compare, dose_response
 from mmdet_spatialattn.evaluation import curves, jaccard, matching, metrics
 from mmdet_spatialattn.clutter import strata
-from mmdet_spatialattn.evaluation import error_types as tide, pairs
-from mmdet_spatialattn.comparison.warmup import compile_ahead
+from mmdet_spatialattn.evaluation import error_types, pairs
+from mmdet_spatialattn.comparison import warm_up
 from tests.evaluation.synthetic import random_problem
 
 loops = [
-    strata._charge, pairs._box_ious, matching._match, tide._explain, metrics._precisions,
+    strata._charge, pairs._box_ious, matching._match, error_types._explain, metrics._precisions,
     curves._resample, jaccard._count,
 ]
-compile_ahead()
+warm_up()
 ahead = [set(loop.signatures) for loop in loops]
 assert all(ahead), ahead
 for n_classes in (1, 3):
