@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
 
-from ..clutter.strata import SIZES, Scope, StrataLike, stratify
-from ..clutter.table import ENOUGH
+from ..clutter import ENOUGH, SIZES, Scope, StrataLike, stratify
 from ..coco import AnnotationSource, load_annotations
 from ..errors import require
-from ..evaluation.error_types import ERROR_TYPES
-from ..evaluation.evaluator import CAPS, ERROR_PREFIX, Evaluation, Problem, evaluate_run
+from ..evaluation import (
+    ERROR_METRIC,
+    ERROR_TYPES,
+    MAX_DETECTIONS,
+    CurveKey,
+    Evaluation,
+    EvaluationTask,
+    evaluate_run,
+)
 from ..evaluation.metrics import UNDEFINED
 from ..io import PathLike, write_json
 from ..processors import Progress, silent
@@ -148,7 +154,7 @@ def compare(
     seed: int = 0,
     engine: str = 'auto',
     iou_type: str = 'bbox',
-    max_detections: tuple[int, ...] = CAPS,
+    max_detections: tuple[int, ...] = MAX_DETECTIONS,
     threads: Optional[int] = None,
     progress: Progress = silent,
     group_by: Optional[str] = None,
@@ -182,7 +188,7 @@ def compare(
     checked, baseline = check_arms(arms, baseline, n_boot)
     truth = load_annotations(annotations)
     caps = tuple(sorted(max_detections))
-    problem = Problem(truth, stratify(strata, truth), iou_type, caps, engine, group_by)
+    problem = EvaluationTask(truth, stratify(truth, strata), iou_type, caps, engine, group_by)
     results = evaluate_arms(evaluate_run, problem, checked, n_boot, seed, threads, progress)
     return _Differences(problem, results, baseline).comparison(n_boot, seed)
 
@@ -190,20 +196,22 @@ def compare(
 class _Differences:
     """The evaluated runs, and what is made of them."""
 
-    def __init__(self, problem: Problem, runs: dict[str, list[Evaluation]], baseline: str) -> None:
+    def __init__(
+        self, problem: EvaluationTask, runs: dict[str, list[Evaluation]], baseline: str
+    ) -> None:
         self.problem, self.runs, self.baseline = problem, runs, baseline
         self.names = problem.strata.names
         self.places = {'overall': Scope(), **{n: Scope(s) for s, n in enumerate(self.names)}}
         self.others = [arm for arm in runs if arm != baseline]
         self.replicated = runs[baseline][0].replicates
-        metrics = dict.fromkeys(name for _, name in self.replicated)
-        self.metrics = [name for name in metrics if not name.startswith(ERROR_PREFIX)]
+        plain_metrics = (key.metric for key in self.replicated if key.error is None)
+        self.metrics = list(dict.fromkeys(plain_metrics))
         self.counts = problem.counts
 
     def comparison(self, n_boot: int, seed: int) -> Comparison:
         problem, of = self.problem, self.problem.annotations
-        metrics = dict(zip(self.metrics, self.metrics))
-        errors = {error: ERROR_PREFIX + error for error in ERROR_TYPES}
+        metrics = {metric: CurveKey(Scope(), metric) for metric in self.metrics}
+        errors = {error: CurveKey(Scope(), ERROR_METRIC, error=error) for error in ERROR_TYPES}
         effects, error_effects = (
             {
                 arm: {place: self._effects(arm, scope, of) for place, scope in self.places.items()}
@@ -225,7 +233,7 @@ class _Differences:
             settings={
                 'baseline': self.baseline,
                 'iou_type': problem.iou_type,
-                'max_detections': list(problem.caps),
+                'max_detections': list(problem.max_detections),
                 'engine': problem.engine,
                 'n_boot': n_boot,
                 'seed': seed,
@@ -238,8 +246,10 @@ class _Differences:
             strata=[
                 {
                     'stratum': name,
-                    **self.counts[Scope(s)],
-                    **{size: self.counts[Scope(s, size)]['objects'] for size in SIZES},
+                    'objects': self.counts[Scope(s)].objects,
+                    'images': self.counts[Scope(s)].images,
+                    problem.unit: self.counts[Scope(s)].units,
+                    **{size: self.counts[Scope(s, size)].objects for size in SIZES},
                     'enough': problem.refusal(Scope(s)) is None,
                 }
                 for s, name in enumerate(self.names)
@@ -252,22 +262,22 @@ class _Differences:
             notes=tuple(dict.fromkeys(self._notes())),
         )
 
-    def _difference(self, arm: str, metric: str, of: Combination) -> Union[Estimate, str]:
+    def _difference(self, arm: str, metric: CurveKey, of: Combination) -> Union[Estimate, str]:
         """Estimate the effect of an arm on a weighted sum of one metric of several scopes."""
 
         def values(name: str) -> np.ndarray:
             return np.stack(
                 [
-                    sum(w * one.replicates[scope, metric] for w, scope in of)
+                    sum(w * one.replicates[metric._replace(scope=scope)] for w, scope in of)
                     for one in self.runs[name]
                 ]
             )
 
-        n_units = min(self.counts[scope][self.problem.unit] for _, scope in of)
+        n_units = min(self.counts[scope].units for _, scope in of)
         found = difference(values(arm), values(self.baseline), n_units)
         return 'undefined in too many resamples of the images' if found is None else found
 
-    def _effects(self, arm: str, scope: Scope, metrics: dict[str, str]) -> Effects:
+    def _effects(self, arm: str, scope: Scope, metrics: dict[str, CurveKey]) -> Effects:
         refusal = self.problem.refusal(scope)
         if refusal:
             return {'refused': refusal}
@@ -282,7 +292,7 @@ class _Differences:
         if refusal:
             return {'plain': {'refused': refusal}, 'size_adjusted': {'refused': refusal}}
         sizes = [z for z in SIZES if not self.problem.refusal(Scope(most, z), Scope(least, z))]
-        held = {size: self.counts[Scope(most, size)]['objects'] for size in SIZES}
+        held = {size: self.counts[Scope(most, size)].objects for size in SIZES}
         total = sum(held[size] for size in sizes)
         adjusted: Effects = {
             'refused': f'sizes with {ENOUGH} objects in both strata hold {total} of the '
@@ -293,10 +303,11 @@ class _Differences:
             for size in sizes:
                 share = held[size] / total
                 both += [(share, Scope(most, size)), (-share, Scope(least, size))]
-            in_cells = [m for m in self.metrics if (both[0][1], m) in self.replicated]
-            adjusted = {m: self._difference(arm, m, both) for m in in_cells}
+            keys = {m: CurveKey(both[0][1], m) for m in self.metrics}
+            in_cells = {m: key for m, key in keys.items() if key in self.replicated}
+            adjusted = {m: self._difference(arm, key, both) for m, key in in_cells.items()}
         return {
-            'plain': {m: self._difference(arm, m, plain) for m in self.metrics},
+            'plain': {m: self._difference(arm, CurveKey(Scope(), m), plain) for m in self.metrics},
             'size_adjusted': adjusted,
         }
 
@@ -335,7 +346,7 @@ class _Differences:
         for arm, runs in self.runs.items():
             for run in runs:
                 yield from run.notes
-            first = [run.replicates[Scope(), 'AP'] for run in runs]
+            first = [run.replicates[CurveKey(Scope(), 'AP')] for run in runs]
             if any((a == b).all() for i, a in enumerate(first) for b in first[:i]):
                 yield f"'{arm}' has runs with the same detections: were the seeds the same?"
         yield from notes_on_runs({arm: len(runs) for arm, runs in self.runs.items()})

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
-from ..clutter.strata import Scope, image_numbers, stratify_images
+from ..clutter import Scope, image_numbers, stratify_images
 from ..coco import AnnotationSource, load_annotations
 from ..errors import require
-from ..evaluation.evaluator import CAPS, Problem, average_precisions
+from ..evaluation import MAX_DETECTIONS, EvaluationTask, average_precisions
 from ..io import PathLike, write_json
 from ..processors import Progress, silent
 from ..tables import text_table
@@ -146,12 +146,12 @@ def dose_response(
     truth = load_annotations(annotations)
     strata, values = stratify_images(truth, field), image_numbers(truth, field)
     doses = sorted(set(values))
-    problem = Problem(truth, strata, iou_type, CAPS, engine, group_by)
+    problem = EvaluationTask(truth, strata, iou_type, MAX_DETECTIONS, engine, group_by)
     runs = evaluate_arms(average_precisions, problem, checked, n_boot, seed, threads, progress)
     counts = [problem.counts[Scope(s)] for s in range(len(strata.names))]
     refused = [problem.refusal(Scope(s)) for s in range(len(strata.names))]
     tables = {arm: _with_ratios(np.stack([run.values for run in of])) for arm, of in runs.items()}
-    units = [count[problem.unit] for count in counts]
+    units = [count.units for count in counts]
     # The number of units of every column, None where nothing is concluded.
     columns = [None if why else n for n, why in zip(units, refused)]
     columns += [None if any(refused) else min(units)] * len(RATIOS)
@@ -168,7 +168,7 @@ def dose_response(
         field=field,
         doses=doses,
         images=[values.count(dose) for dose in doses],
-        objects=[count['objects'] for count in counts],
+        objects=[count.objects for count in counts],
         arms={
             arm: {
                 **_row(

@@ -7,7 +7,7 @@ from typing import Callable, Optional, TypeVar
 
 from ..coco import Detections, DetectionSource, load_detections
 from ..errors import UserError, did_you_mean
-from ..evaluation.evaluator import Problem, n_steps
+from ..evaluation import EvaluationTask, n_steps
 from ..processors import Progress, count_processors
 
 Arms = Mapping[str, Sequence[DetectionSource]]
@@ -60,7 +60,7 @@ def check_arms(
 
 def evaluate_arms(
     evaluate: Callable[..., T],
-    problem: Problem,
+    problem: EvaluationTask,
     arms: dict[str, list[DetectionSource]],
     n_boot: int,
     seed: int,
@@ -70,7 +70,7 @@ def evaluate_arms(
     """Load every run of every arm and evaluate it.
 
     Args:
-        evaluate: :func:`~mmdet_spatialattn.evaluation.evaluator.evaluate_run` or another function
+        evaluate: :func:`~mmdet_spatialattn.evaluation.evaluate_run` or another function
             of its arguments that ticks as often.
         problem: What all runs share.
         arms: As :func:`check_arms` returns them.
@@ -84,11 +84,17 @@ def evaluate_arms(
     with ThreadPoolExecutor(threads or count_processors()) as pool:
         for name, runs in arms.items():
             for source in runs:
-                found = load_detections(source, problem.annotations, problem.iou_type)
+                found = load_detections(source, problem.annotations, iou_type=problem.iou_type)
                 next(steps, None)
-                results[name].append(
-                    evaluate(problem, found, n_boot, seed, pool.map, lambda: next(steps, None))
+                result = evaluate(
+                    problem,
+                    found,
+                    n_boot=n_boot,
+                    seed=seed,
+                    map_fn=pool.map,
+                    on_step=lambda: next(steps, None),
                 )
+                results[name].append(result)
     next(steps, None)  # let the bar end
     return results
 

@@ -90,10 +90,11 @@ def test_the_size_adjusted_gain_weighs_as_the_crowded_objects_are(problem):
         if min(rows[s][z] for s in ('clean', 'crowded')) >= 30
     ]
     assert len(sizes) >= 2
-    from mmdet_spatialattn.clutter.strata import Scope
+    from mmdet_spatialattn.clutter import Scope
+    from mmdet_spatialattn.evaluation import CurveKey
 
     def cell(arm, stratum, size):
-        return result.arms[arm][0].replicates[Scope(stratum, size), 'AP'][0]
+        return result.arms[arm][0].replicates[CurveKey(Scope(stratum, size), 'AP')][0]
 
     expected = sum(
         rows['crowded'][z]

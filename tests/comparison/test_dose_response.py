@@ -6,12 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from mmdet_spatialattn.clutter.strata import Scope, stratify_images
+from mmdet_spatialattn.clutter import Scope, stratify_images
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.comparison import compare, dose_response
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import evaluate
-from mmdet_spatialattn.evaluation.evaluator import Problem, average_precisions, evaluate_run
+from mmdet_spatialattn.evaluation import (
+    CurveKey,
+    EvaluationTask,
+    average_precisions,
+    evaluate,
+    evaluate_run,
+)
 
 from ..evaluation.synthetic import pycocotools_evaluate, random_problem
 
@@ -89,7 +94,7 @@ def test_a_false_detection_in_an_image_without_objects_counts_at_its_own_dose():
     # The first detection of the last dose is false: precision n / (n + 1), at best 38 / 39.
     assert run['AP'] == pytest.approx([1, 1, 38 / 39])
     strata = stratify_images(load_annotations(truth), 'level')
-    found = evaluate(truth, found, strata).strata
+    found = evaluate(truth, found, strata=strata).strata
     assert [found[name]['AP'] for name in strata.names] == pytest.approx(run['AP'])
 
 
@@ -145,11 +150,12 @@ def test_the_p_values_are_adjusted_over_arms_and_doses(problem):
 def test_the_replicates_are_those_of_the_whole_evaluation(problem):
     truth, runs = problem
     truth = load_annotations(truth)
-    problem = Problem(truth, stratify_images(truth, 'level'))
+    task = EvaluationTask(truth, stratify_images(truth, 'level'))
     found = load_detections(runs['a0'], truth)
-    some, all_ = average_precisions(problem, found, 40, 5), evaluate_run(problem, found, 40, 5)
+    options = dict(n_boot=40, seed=5)
+    some, all_ = average_precisions(task, found, **options), evaluate_run(task, found, **options)
     for s, values in enumerate(some.values):
-        np.testing.assert_array_equal(values, all_.replicates[Scope(s), 'AP'])
+        np.testing.assert_array_equal(values, all_.replicates[CurveKey(Scope(s), 'AP')])
 
 
 def test_scenes_that_are_there_at_every_dose_are_resampled_whole(problem):
