@@ -33,7 +33,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     from ..clutter import clutter_measures
 
-    table = clutter_measures(args.annotations, args.images, progress('images'))
+    table = clutter_measures(args.annotations, args.images, progress=progress('images'))
     print(table)
     if args.out:
         table.write(args.out)

@@ -1,4 +1,4 @@
-"""Clutter measures: how much the other objects crowd each object, and how full each image is."""
+"""Clutter measures: how crowded each object is by the others, and how full each image is."""
 
 from collections.abc import Iterator
 from typing import Optional
@@ -16,7 +16,7 @@ OBJECT_MEASURES = {
     'occlusion': '1 - visible box / full box, where the annotation carries a visible box',
     'rel_size': 'sqrt(box area / image area)',
 }
-"""Measures of an object and what they say."""
+"""Measures of an object and their meanings."""
 
 IMAGE_MEASURES = {
     'n_objects': 'number of objects',
@@ -25,24 +25,24 @@ IMAGE_MEASURES = {
     'area_share': 'share of the image that the union of all boxes covers',
     'n_categories': 'number of different classes',
 }
-"""Measures of an image that need no pixels, and what they say."""
+"""Measures of an image that need no pixels, and their meanings."""
 
 PIXEL_MEASURES = {
     'edge_density': 'share of the background pixels that are edges (Canny)',
     'feature_congestion': 'local variety of colour, contrast and orientation in the background',
 }
-"""Measures of the pixels of an image outside all boxes, and what they say."""
+"""Measures of the pixels of an image outside all boxes, and their meanings."""
 
 MEANINGS = {**OBJECT_MEASURES, **IMAGE_MEASURES, **PIXEL_MEASURES}
-"""What every measure says."""
+"""The meaning of every measure."""
 
 NEIGHBOUR_REACH = 2.0
 """``k`` of ``neighbours``: another centre counts within ``k * sqrt(area)``."""
 
 VISIBLE_KEYS = ('vis_bbox', 'vbox', 'bboxVis')
-"""Where annotations carry a visible box: CityPersons in COCO's format, CrowdHuman, CityPersons."""
+"""Fields that hold a visible box: of CityPersons in COCO's format, CrowdHuman and CityPersons."""
 
-_CHUNK = 1 << 20  # elements per temporary array: bounds memory, large enough for NumPy's overhead
+_CHUNK = 1 << 20  # elements per temporary array: bounds the memory, hides NumPy's overhead
 
 
 def object_measures(
@@ -55,17 +55,18 @@ def object_measures(
 ) -> dict[str, np.ndarray]:
     """Return the measures of :data:`OBJECT_MEASURES`, each an array in the order of ``boxes``.
 
-    A crowd region is no object: its row is NaN, it is nobody's neighbour and has no IoU, but it
-    covers. Boxes count whole, also where they leave the image; one of size zero covers nothing and
-    is covered by nothing. Time and memory grow with the pairs of boxes within the images.
+    A crowd region is not an object: its row is NaN, and it counts neither as a neighbour nor for an
+    IoU, but it covers other boxes. Boxes count as a whole, even if they leave the image; a box of
+    size zero covers nothing and is not covered. Time and memory grow with the number of pairs of
+    boxes in the same image.
 
     Args:
         boxes: ``(A, 4)``, x, y, width, height in pixels.
-        image: ``(A,)``, index of the image of each box into ``image_size``.
+        image: ``(A,)``, index of each box's image in ``image_size``.
         category: ``(A,)``, class of each box.
         crowd: ``(A,)``, true for a crowd region.
         image_size: ``(I, 2)``, width and height in pixels; NaN where unknown.
-        visible: ``(A, 4)``, the visible boxes, NaN where an annotation carries none.
+        visible: ``(A, 4)``, the visible boxes; NaN where an annotation has none.
 
     Example:
         >>> boxes = np.array([[0, 0, 10, 10], [5, 0, 10, 10], [40, 40, 5, 5]])
@@ -82,10 +83,10 @@ def object_measures(
     max_iou, max_iou_same, neighbours = np.zeros((3, len(corners)))
     covered, covering = [], []
     for i, j in _pairs(image):
-        parts = _intersection(corners[i], corners[j])
-        shared = _area(parts)
+        intersection = _intersection(corners[i], corners[j])
+        shared = _area(intersection)
         covered.append(i[shared > 0])
-        covering.append(parts[shared > 0])
+        covering.append(intersection[shared > 0])
         both = objects[i] & objects[j]
         i, j, shared = i[both], j[both], shared[both]
         iou = _ratio(shared, area[i] + area[j] - shared)
@@ -98,16 +99,15 @@ def object_measures(
     measures = {
         'max_iou': max_iou,
         'max_iou_same': max_iou_same,
-        'cover': np.minimum(
-            _ratio(cover, area), 1
-        ),  # sums of slabs may exceed the area by a rounding error
+        # The sum of the slabs may exceed the area by a rounding error.
+        'cover': np.minimum(_ratio(cover, area), 1),
         'neighbours': neighbours,
         'occlusion': np.full(len(corners), np.nan),
-        'rel_size': np.sqrt(_ratio(area, image_size.prod(1)[image], otherwise=np.nan)),
+        'rel_size': np.sqrt(_ratio(area, image_size.prod(1)[image], default=np.nan)),
     }
     if visible is not None:
-        seen = _area(_intersection(corners, corners_of(visible)))
-        measures['occlusion'] = 1 - _ratio(seen, area, otherwise=np.nan)
+        visible_area = _area(_intersection(corners, corners_of(visible)))
+        measures['occlusion'] = 1 - _ratio(visible_area, area, default=np.nan)
     return {name: np.where(objects, values, np.nan) for name, values in measures.items()}
 
 
@@ -118,11 +118,11 @@ def image_measures(
     crowd: np.ndarray,
     image_size: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Return the measures of :data:`IMAGE_MEASURES`, each ``(I,)``; crowd regions are left out.
+    """Return the measures of :data:`IMAGE_MEASURES`, each ``(I,)``; crowd regions do not count.
 
     ``area_share`` counts the part of the boxes inside the image and is NaN where the size of the
-    image is unknown; ``overlap_ratio`` is the BOR of OVIS, 0 without overlap and above 1 where
-    more than two boxes share a place.
+    image is unknown; ``overlap_ratio`` is the BOR of OVIS, 0 without overlap, and may exceed 1
+    where more than two boxes overlap.
 
     Args:
         boxes, image, category, crowd, image_size: As for :func:`object_measures`.
@@ -148,9 +148,9 @@ def image_measures(
     return {
         'n_objects': count,
         'crowd_index': inside / np.maximum(count, 1),
-        # Each pair came twice.
+        # Every pair is counted twice.
         'overlap_ratio': _ratio(shared / 2, union),
-        'area_share': np.minimum(_ratio(visible_union, image_size.prod(1), otherwise=np.nan), 1),
+        'area_share': np.minimum(_ratio(visible_union, image_size.prod(1), default=np.nan), 1),
         'n_categories': np.bincount(classes, minlength=n_images).astype(float),
     }
 
@@ -158,9 +158,10 @@ def image_measures(
 def union_area(owner: np.ndarray, corners: np.ndarray, n_owners: int) -> np.ndarray:
     """Return the exact area of the union of each owner's boxes, ``(n_owners,)``; 0 without boxes.
 
-    A sweep: between two neighbouring vertical edges the union is a set of intervals, whose length a
-    running maximum of the ends gives. Owners with a similar number of boxes are swept together,
-    padded with empty boxes. ``O(k^2)`` per owner of ``k`` boxes.
+    A sweep over the vertical edges: between two neighbouring edges the union is a set of intervals,
+    whose total length follows from a running maximum of their ends. Owners with a similar number of
+    boxes are swept together, padded with empty boxes. The cost is ``O(k^2)`` for an owner with
+    ``k`` boxes.
 
     Args:
         owner: ``(N,)``, index of the owner of each box.
@@ -174,11 +175,11 @@ def union_area(owner: np.ndarray, corners: np.ndarray, n_owners: int) -> np.ndar
     for k in np.unique(width[width > 0]):
         owners = np.flatnonzero(width == k)
         step = max(_CHUNK // int(k * k), 1)
-        for some in np.split(owners, range(step, len(owners), step)):
-            boxes = np.zeros((len(some), k, 4))
-            real = np.arange(k) < count[some, None]
-            boxes[real] = corners[order[(first[some, None] + np.arange(k))[real]]]
-            areas[some] = _sweep(boxes)
+        for chunk in np.split(owners, range(step, len(owners), step)):
+            boxes = np.zeros((len(chunk), k, 4))
+            real = np.arange(k) < count[chunk, None]
+            boxes[real] = corners[order[(first[chunk, None] + np.arange(k))[real]]]
+            areas[chunk] = _sweep(boxes)
     return areas
 
 
@@ -191,8 +192,8 @@ def _sweep(boxes: np.ndarray) -> np.ndarray:
     step = max(_CHUNK // (boxes.shape[0] * boxes.shape[1]), 1)
     for start in range(0, edges.shape[1] - 1, step):
         edge = edges[:, start : start + step + 1]
-        here = edge[:, :-1, None]
-        active = (left <= here) & (here < right) & (top < bottom)  # (G, slabs, K)
+        slab_left = edge[:, :-1, None]
+        active = (left <= slab_left) & (slab_left < right) & (top < bottom)  # (G, slabs, K)
         reached = np.maximum.accumulate(np.where(active, bottom, -np.inf), axis=2)
         reached = np.concatenate([np.full_like(reached[..., :1], -np.inf), reached[..., :-1]], 2)
         length = np.where(active, bottom - np.maximum(top, reached), 0).clip(0).sum(2)
@@ -208,41 +209,65 @@ def _pairs(image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     per_box = count[image[order]]
     ends = np.cumsum(per_box)
     cuts = np.searchsorted(ends, np.arange(_CHUNK, ends[-1] if len(ends) else 0, _CHUNK))
-    for some in np.split(np.arange(len(order)), np.unique(cuts)):
-        n = per_box[some]
-        i = np.repeat(some, n)
-        # Position of the partner in its image: 0 .. n - 1 within each run of equal i.
+    for chunk in np.split(np.arange(len(order)), np.unique(cuts)):
+        n = per_box[chunk]
+        i = np.repeat(chunk, n)
+        # Position of the partner in its image: 0 .. n - 1 for each i.
         j = np.arange(len(i)) - np.repeat(np.cumsum(n) - n, n) + first[image[order[i]]]
         different = i != j
         yield order[i[different]], order[j[different]]
 
 
 def corners_of(boxes: np.ndarray) -> np.ndarray:
-    """Return ``(A, 4)`` x, y, width, height as x1, y1, x2, y2."""
+    """Convert boxes from x, y, width, height to corners x1, y1, x2, y2, ``(A, 4)``."""
     boxes = np.asarray(boxes, dtype=float).reshape(-1, 4)
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
 def _intersection(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the common part of each two boxes, as corners; the right may lie left of the left."""
+    """Return the intersections of boxes, ``(A, 4)`` corners; ``x2 < x1`` if they are disjoint."""
     return np.concatenate([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])], axis=1)
 
 
 def _area(corners: np.ndarray) -> np.ndarray:
-    """Return the areas of boxes given by corners; 0 for an empty one."""
+    """Return the areas of boxes given by their corners; 0 for an empty box."""
     return (corners[:, 2:] - corners[:, :2]).clip(0).prod(1)
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray, otherwise: float = 0) -> np.ndarray:
-    """Return ``part / whole``, and ``otherwise`` where the whole is zero or unknown."""
-    return np.divide(part, whole, out=np.full(len(part), float(otherwise)), where=whole > 0)
+def _ratio(part: np.ndarray, whole: np.ndarray, default: float = 0) -> np.ndarray:
+    """Return ``part / whole``, and ``default`` where the whole is zero or unknown."""
+    return np.divide(part, whole, out=np.full(len(part), float(default)), where=whole > 0)
+
+
+def measure_objects(annotations: Annotations) -> dict[str, np.ndarray]:
+    """Return the measures of :data:`OBJECT_MEASURES` of a data set, each ``(n,)``.
+
+    Raises:
+        UserError: A field of :data:`VISIBLE_KEYS` does not hold a box.
+    """
+    return object_measures(**_arrays(annotations), visible=visible_boxes(annotations))
+
+
+def measure_images(annotations: Annotations) -> dict[str, np.ndarray]:
+    """Return the measures of :data:`IMAGE_MEASURES` of a data set, each ``(I,)``."""
+    return image_measures(**_arrays(annotations))
+
+
+def _arrays(annotations: Annotations) -> dict[str, np.ndarray]:
+    return {
+        'boxes': annotations.boxes,
+        'image': annotations.image,
+        'category': annotations.category,
+        'crowd': annotations.iscrowd,
+        'image_size': annotations.image_sizes,
+    }
 
 
 def visible_boxes(annotations: Annotations) -> np.ndarray:
-    """Return the visible boxes that annotations carry, ``(n, 4)``; NaN where there is none.
+    """Return the visible boxes of the annotations, ``(n, 4)``; NaN where there is none.
 
     Raises:
-        UserError: Something else than a box stands there.
+        UserError: A field of :data:`VISIBLE_KEYS` does not hold a box.
     """
     boxes = np.full((len(annotations), 4), np.nan)
     for i, record in enumerate(annotations.records):
@@ -263,11 +288,15 @@ def visible_boxes(annotations: Annotations) -> np.ndarray:
 
 
 def measures_table() -> str:
-    """Return all measures as Markdown."""
+    """Return a Markdown table of all measures."""
     kinds = (
         ('object', OBJECT_MEASURES),
         ('image', IMAGE_MEASURES),
         ('image, from pixels', PIXEL_MEASURES),
     )
-    rows = [f'| `{name}` | {of} | {says} |' for of, part in kinds for name, says in part.items()]
-    return '\n'.join(['| measure | of | says |', '|---|---|---|', *rows])
+    rows = [
+        f'| `{name}` | {kind} | {meaning} |'
+        for kind, measures in kinds
+        for name, meaning in measures.items()
+    ]
+    return '\n'.join(['| measure | of | meaning |', '|---|---|---|', *rows])

@@ -1,11 +1,11 @@
-"""Clutter of the background from pixels: how many edges, how congested in the sense of vision.
+"""Clutter of the background from pixels: density of edges, and Feature Congestion.
 
 Paper:   Rosenholtz, Li & Nakano, Measuring visual clutter, Journal of Vision 7(2):17, 2007
          https://doi.org/10.1167/7.2.17 (Feature Congestion, Edge Density);
          Mack & Oliva, Computational estimation of visual complexity, 2004 (Edge Density)
 Code:    written from the paper's description.
-Differs: - Only the background counts: objects are filled in smoothly from around them before any
-           filter, and take no part in any average, so their pixels have no influence at all.
+Differs: - Only the background counts: objects are filled in smoothly from their surroundings before
+           any filter, and take no part in any average, so their pixels have no influence at all.
          - CIELab with L* from 0 to 100; noise of one just noticeable difference (1 unit) on each
            colour axis and on the oriented filters, where the authors' release has constants for its
            own scale. A uniform picture has exactly 0.
@@ -23,11 +23,11 @@ from typing import Callable, Optional
 import cv2
 import numpy as np
 
-from ..coco.images import box_windows
+from ..coco import box_windows
 from .measures import corners_of
 
 LEVELS = 3
-"""Scales: each has half the resolution of the one before."""
+"""Number of scales; each has half the resolution of the one before."""
 
 TYPICAL = {'colour': 7.1, 'contrast': 1.64, 'orientation': 0.119}
 """Mean clutter of each feature in 1/f noise of deviation 20 in L*, 10 in a* and b*."""
@@ -38,7 +38,7 @@ _FILTER, _ENERGY = 2.0, 1.75  # sigmas of the oriented filters and of the poolin
 _ORIENTATION_POOL = 3.5
 _JND = 1.0  # one just noticeable difference in CIELab
 _ORIENTATION_NOISE = 0.03  # in units of cos 2a, sin 2a
-_EDGE_STEPS = (10, 25)  # grey levels: lower steps are no edges, higher ones always
+_EDGE_STEPS = (10, 25)  # grey levels: lower steps are never edges, higher steps always are
 
 _Map = Callable[[np.ndarray], np.ndarray]
 
@@ -48,14 +48,14 @@ def edge_density(image: np.ndarray, boxes: Optional[np.ndarray] = None) -> float
 
     Args:
         image: ``(H, W, 3)`` uint8, BGR, as OpenCV reads it.
-        boxes: ``(A, 4)`` x, y, width, height of what is not background.
+        boxes: ``(A, 4)`` x, y, width, height; their pixels are not background.
     """
     background = _background(image, boxes)
     if not background.any():
         return float('nan')
     grey = cv2.cvtColor(_fill(image.astype(np.float32), background), cv2.COLOR_BGR2GRAY)
     smooth = _blur(grey, 1.0, cv2.BORDER_REPLICATE).round().astype(np.uint8)
-    low, high = (2.5 * step for step in _EDGE_STEPS)  # Sobel's response to a step so blurred
+    low, high = (2.5 * step for step in _EDGE_STEPS)  # Sobel's response to the blurred step
     edges = cv2.Canny(smooth, low, high, L2gradient=True) > 0
     return float(edges[background].mean())
 
@@ -63,11 +63,11 @@ def edge_density(image: np.ndarray, boxes: Optional[np.ndarray] = None) -> float
 def feature_congestion(image: np.ndarray, boxes: Optional[np.ndarray] = None) -> float:
     """Return the Feature Congestion of the background; NaN without background.
 
-    0 for a uniform picture, 1 for coloured 1/f noise.
+    It is 0 for a uniform picture and 1 for coloured 1/f noise.
 
     Args:
         image: ``(H, W, 3)`` uint8, BGR, as OpenCV reads it.
-        boxes: ``(A, 4)`` x, y, width, height of what is not background.
+        boxes: ``(A, 4)`` x, y, width, height; their pixels are not background.
     """
     background = _background(image, boxes)
     if not background.any():
@@ -80,7 +80,7 @@ def feature_congestion(image: np.ndarray, boxes: Optional[np.ndarray] = None) ->
 def congestion_maps(image: np.ndarray, background: np.ndarray) -> dict[str, np.ndarray]:
     """Return the clutter of each feature of :data:`TYPICAL` at each pixel, ``(H, W)`` float32.
 
-    Each is the largest over the scales; values outside the background mean nothing.
+    Each map is the maximum over the scales; its values outside the background are meaningless.
 
     Args:
         image: ``(H, W, 3)`` uint8, BGR.
@@ -104,7 +104,7 @@ def congestion_maps(image: np.ndarray, background: np.ndarray) -> dict[str, np.n
 def _level_clutter(lab: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
     """Return the clutter of each feature at one scale, at every second pixel.
 
-    The neighbourhoods are wide enough to be sampled so, in a quarter of the time.
+    The neighbourhoods are wide enough for this sampling, which takes a quarter of the time.
     """
     around = partial(_blur, np.ascontiguousarray(lab[..., 0]), border=cv2.BORDER_REPLICATE)
     contrast = np.abs(around(_CENTRE) - around(_SURROUND))
@@ -121,9 +121,9 @@ def _level_clutter(lab: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]
 def _orientation(blurred: np.ndarray, pool: _Map) -> list[np.ndarray]:
     """Return cos 2a and sin 2a of the local orientation a, scaled by how pronounced it is.
 
-    Opponent energy: squared second differences of a blurred picture in four directions, pooled;
-    the difference of opposite directions over the sum of all. Energies below one just noticeable
-    difference have no orientation.
+    Opponent energy: the squared second differences of a blurred picture in four directions are
+    pooled, and the difference of opposite directions is divided by the sum of all. Energies below
+    one just noticeable difference have no orientation.
     """
     step, diagonal = round(_FILTER), round(_FILTER / 2**0.5)
     height, width = blurred.shape
@@ -143,8 +143,8 @@ def _orientation(blurred: np.ndarray, pool: _Map) -> list[np.ndarray]:
 def _spread(features: list[np.ndarray], pool: _Map, noise: float) -> np.ndarray:
     """Return the size of the cloud of feature vectors around each pixel, in units of the features.
 
-    The n-th root of the volume sqrt(det(C + noise^2 I)) of the covariance ellipsoid, less the noise
-    itself. The determinant is the product of the pivots of an elimination.
+    It is the n-th root of the volume sqrt(det(C + noise^2 I)) of the covariance ellipsoid, minus
+    the noise. The determinant is the product of the pivots of an elimination.
     """
     n = len(features)
     mean = [pool(feature) for feature in features]
@@ -165,7 +165,7 @@ def _spread(features: list[np.ndarray], pool: _Map, noise: float) -> np.ndarray:
 
 
 def _pool(weight: np.ndarray, sigma: float, sample: _Map = lambda values: values) -> _Map:
-    """Return the function that averages a map over the background around each sampled pixel."""
+    """Return a function that averages a map over the background around each sampled pixel."""
     total = _blur(sample(weight), sigma, cv2.BORDER_CONSTANT)
     scale = np.where(total > 1e-6, 1 / np.maximum(total, 1e-6), 0)
     return lambda values: _blur(sample(values * weight), sigma, cv2.BORDER_CONSTANT) * scale
@@ -183,7 +183,7 @@ def _blur(values: np.ndarray, sigma: float, border: int) -> np.ndarray:
 
 
 def _background(image: np.ndarray, boxes: Optional[np.ndarray]) -> np.ndarray:
-    """Return ``(H, W)`` bool, false in every pixel that a box touches."""
+    """Return the background, ``(H, W)`` bool: false in every pixel that a box touches."""
     background = np.ones(image.shape[:2], dtype=bool)
     if boxes is not None:
         for window in box_windows(corners_of(boxes), image.shape):
@@ -192,9 +192,9 @@ def _background(image: np.ndarray, boxes: Optional[np.ndarray]) -> np.ndarray:
 
 
 def _fill(values: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """Return ``(H, W, C)`` float32 with all that is not background grown in smoothly from it.
+    """Fill everything but the background smoothly from it, ``(H, W, C)`` float32.
 
-    Coarse averages of the background, where a finer one has nothing; background pixels stay.
+    A pixel gets the average of the background at the finest scale that has one there.
     """
     if background.all():
         return values
@@ -203,7 +203,7 @@ def _fill(values: np.ndarray, background: np.ndarray) -> np.ndarray:
 
 
 def _fill_level(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Fill premultiplied values where less than a whole pixel is known, recursively."""
+    """Fill premultiplied values recursively wherever less than a whole pixel is known."""
     if known.all() or max(known.shape) == 1:
         return values / np.maximum(known, 1e-6)[..., None]
     height, width = known.shape

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 
-from ..coco import Annotations, AnnotationSource, load_annotations
-from ..coco.images import boxes_by_image, find_images, read_image
+from ..coco import (
+    Annotations,
+    AnnotationSource,
+    boxes_by_image,
+    find_images,
+    load_annotations,
+    read_image,
+)
 from ..errors import UserError, did_you_mean, require
 from ..io import PathLike, read_json, write_json
 from ..processors import Progress, in_parallel, silent
 from ..tables import short, text_table
-from .measures import MEANINGS, image_measures, object_measures, visible_boxes
-from .strata import SIZES, Scope, members, stratify
+from .measures import MEANINGS, measure_images, measure_objects
+from .scopes import SIZES, Scope, members
+from .strata import ENOUGH, stratify
 
 if TYPE_CHECKING:
     import pandas
@@ -22,9 +29,6 @@ if TYPE_CHECKING:
 
 FORMAT = 'mmdet_spatialattn clutter'
 VERSION = 1
-
-ENOUGH = 30
-"""Objects that a stratum needs before anything is concluded from it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,7 @@ class ClutterTable:
         of = self.annotations
         if of.iscrowd.all():
             return []
-        strata = stratify(rule, of)
+        strata = stratify(of, rule)
         by_size = {size: members([Scope(size=size)], of.area, strata.labels)[0] for size in SIZES}
         rows = []
         for label, name in enumerate(strata.names):
@@ -258,9 +262,7 @@ def clutter_measures(
         [0.5, 0.5]
     """
     of = load_annotations(annotations)
-    arrays = (of.boxes, of.image, of.category, of.iscrowd, of.image_sizes)
-    objects = object_measures(*arrays, visible=visible_boxes(of))
-    images = image_measures(*arrays)
+    objects, images = measure_objects(of), measure_images(of)
     if images_dir is not None:
         images.update(_pixel_measures(of, Path(images_dir), progress))
     return ClutterTable(of, objects, images)

@@ -1,4 +1,4 @@
-"""The images of a data set: found and read, with one message per mistake."""
+"""The image files of a data set: finding and reading them, with one message per mistake."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ def find_images(annotations: Annotations, folder: PathLike) -> list[Path]:
     """Return the files of all images.
 
     Raises:
-        UserError: One is not there; the message says how many are not.
+        UserError: A file is missing; the message says how many are.
     """
     paths = [Path(folder) / name for name in annotations.file_names]
     missing = [i for i, path in enumerate(paths) if not path.is_file()]
@@ -33,10 +33,10 @@ def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
 
     Args:
         path: The file.
-        size: The width and height it should have; NaN for any.
+        size: The expected width and height; NaN for any.
 
     Raises:
-        UserError: The file cannot be read, is no image, or of another size.
+        UserError: The file cannot be read, is not an image, or has another size.
     """
     cv2 = require('cv2', 'lite')
     try:
@@ -45,9 +45,9 @@ def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
         raise UserError(f'cannot read the image {path}: {error.strerror}') from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
-        raise UserError(f'{path} is not an image, or of a kind that OpenCV cannot read')
+        raise UserError(f'{path} is not an image, or has a format that OpenCV cannot read')
     height, width = image.shape[:2]
-    if any(abs(found - said) > 0 for found, said in zip((width, height), size)):
+    if any(abs(actual - expected) > 0 for actual, expected in zip((width, height), size)):
         raise UserError(
             f'{path} is {width} x {height} pixels, its annotations say {size[0]:g} x {size[1]:g}: '
             'the boxes belong to another version of the image'
@@ -56,7 +56,7 @@ def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
 
 
 def boxes_by_image(annotations: Annotations) -> list[np.ndarray]:
-    """Return the boxes of each image, crowd regions among them."""
+    """Return the boxes of each image, including crowd regions."""
     order = np.argsort(annotations.image, kind='stable')
     ends = np.cumsum(np.bincount(annotations.image, minlength=len(annotations.image_ids)))
     return np.split(annotations.boxes[order], ends[:-1])

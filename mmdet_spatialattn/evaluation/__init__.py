@@ -1,5 +1,37 @@
-"""How good the detections of one run are, overall and in clutter."""
+"""Evaluation of detections, overall and in clutter."""
 
-from .evaluator import Evaluation, evaluate
+from .curves import CurveKey
+from .error_types import ERROR_TYPES
+from .evaluator import (
+    ERROR_METRIC,
+    Evaluation,
+    StratumPrecisions,
+    average_precisions,
+    evaluate,
+    evaluate_run,
+    n_steps,
+)
+from .matching import FALSE, IGNORED, IOU_THRESHOLDS, TRUE, Matches, match
+from .metrics import MAX_DETECTIONS
+from .task import EvaluationTask, ScopeCounts
 
-__all__ = ['Evaluation', 'evaluate']
+__all__ = [
+    'ERROR_METRIC',
+    'ERROR_TYPES',
+    'FALSE',
+    'IGNORED',
+    'IOU_THRESHOLDS',
+    'MAX_DETECTIONS',
+    'TRUE',
+    'CurveKey',
+    'Evaluation',
+    'EvaluationTask',
+    'Matches',
+    'ScopeCounts',
+    'StratumPrecisions',
+    'average_precisions',
+    'evaluate',
+    'evaluate_run',
+    'match',
+    'n_steps',
+]

@@ -1,4 +1,4 @@
-"""COCO's metric during training and testing, with AP per stratum of clutter beside it."""
+"""COCO's metric during training and testing, with an AP per stratum of clutter."""
 
 import contextlib
 import dataclasses
@@ -11,7 +11,7 @@ import numpy as np
 from mmdet.evaluation import CocoMetric
 from mmengine.logging import MMLogger
 
-from ..clutter.strata import Strata, Stratification, stratify
+from ..clutter import Strata, Stratification, stratify
 from ..coco import Annotations, load_annotations
 from ..registry import METRICS
 from .evaluator import evaluate
@@ -20,22 +20,22 @@ from .metrics import UNDEFINED
 
 @METRICS.register_module()
 class ClutterCocoMetric(CocoMetric):
-    """mmdet's ``CocoMetric``, and what it does not say: how good detections are in clutter.
+    """mmdet's ``CocoMetric`` with an AP for every stratum of clutter.
 
-    The keys of ``CocoMetric`` and their numbers stay. Beside them stand, for every stratum,
-    ``clutter/<stratum>_AP`` and ``clutter/<stratum>_objects``; for masks, where boxes are evaluated
-    too, ``clutter/<stratum>_segm_AP``. An AP is comparable with the same stratum's of another
-    detector, not with another stratum's; -1 stands for a stratum without objects, as in COCO. It is
-    COCO's AP: at most 100 detections of a class and image, the ten IoU thresholds, and the classes
-    of the data set.
+    The keys of ``CocoMetric`` and their numbers do not change. Every stratum adds
+    ``clutter/<stratum>_AP`` and ``clutter/<stratum>_objects``; masks add
+    ``clutter/<stratum>_segm_AP`` if boxes are evaluated too. Compare an AP with that of another
+    detector in the same stratum, not with that of another stratum. It is -1 in a stratum without
+    objects, as in COCO. It is COCO's AP: at most 100 detections of a class and image, the ten IoU
+    thresholds, and the classes of the data set.
 
-    The detections of the last evaluation are kept for ``spatialattn compare``: at
-    ``outfile_prefix`` or else as ``detections.bbox.json`` beside the log of the run.
+    The detections of the last evaluation are kept for ``spatialattn compare``, at
+    ``outfile_prefix`` or as ``detections.bbox.json`` in the folder of the run's log.
 
     Args:
-        strata: The rule, as ``'cover:0.1,0.3'``; see
-            :meth:`~mmdet_spatialattn.clutter.strata.Strata.parse`.
-        prefix: As in ``CocoMetric``; another one than ``'coco'`` stands before ``clutter/`` too.
+        strata: The rule, such as ``'cover:0.1,0.3'``; see
+            :meth:`~mmdet_spatialattn.clutter.Strata.parse`.
+        prefix: As in ``CocoMetric``; any prefix but ``'coco'`` is also put before ``clutter/``.
         **kwargs: See ``mmdet.evaluation.CocoMetric``.
 
     Raises:
@@ -53,8 +53,8 @@ class ClutterCocoMetric(CocoMetric):
         super().__init__(*args, **kwargs)
         self.strata = Strata.parse(strata)
         self.kept: dict[str, str] = {}
-        # Now, because the evaluation changes the annotations that the COCO API holds.
-        self._truth = None if self._coco_api is None else load_annotations(self._coco_api.dataset)
+        # Here, because the evaluation changes the annotations that the COCO API holds.
+        self._annotations = self._coco_api and load_annotations(self._coco_api.dataset)
 
     def evaluate(self, size: int) -> dict[str, float]:
         metrics = super().evaluate(size)
@@ -67,9 +67,9 @@ class ClutterCocoMetric(CocoMetric):
         }
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        given = self.outfile_prefix
+        given_prefix = self.outfile_prefix
         with contextlib.ExitStack() as stack:
-            if given is None:
+            if given_prefix is None:
                 log_file = MMLogger.get_current_instance().log_file
                 folder = (
                     Path(log_file).parent
@@ -80,58 +80,61 @@ class ClutterCocoMetric(CocoMetric):
             try:
                 metrics = super().compute_metrics(results)
             finally:
-                self.outfile_prefix = given
+                self.outfile_prefix = given_prefix
             if not self.format_only:
-                metrics.update(self._by_stratum())
+                metrics.update(self._stratum_metrics())
         return metrics
 
     def results2json(self, results: Sequence[dict], outfile_prefix: str) -> dict[str, str]:
-        partial = f'{outfile_prefix}.partial'
-        written = super().results2json(results, partial)
+        partial_prefix = f'{outfile_prefix}.partial'
+        written = super().results2json(results, partial_prefix)
         self.kept = {}
-        for kind, path in written.items():
-            self.kept[kind] = outfile_prefix + path[len(partial) :]
-            if Path(path).exists():  # two kinds may share a file
-                Path(path).replace(self.kept[kind])
+        for iou_type, path in written.items():
+            self.kept[iou_type] = outfile_prefix + path[len(partial_prefix) :]
+            if Path(path).exists():  # two types may share a file
+                Path(path).replace(self.kept[iou_type])
         return self.kept
 
-    def _by_stratum(self) -> dict[str, float]:
-        """Return AP and number of objects of each stratum."""
-        if self._truth is None:
-            self._truth = load_annotations(self._coco_api.dataset)
-        truth, strata = _of_classes(self._truth, self.strata, self.cat_ids)
-        kinds = [metric for metric in self.metrics if metric in ('bbox', 'segm')]
-        found: dict[str, float] = {}
-        for kind in kinds:
-            evaluation = evaluate(truth, self.kept[kind], strata, iou_type=kind)
-            between = f'_{kind}' if kind == 'segm' and 'bbox' in kinds else ''
-            for name, values in evaluation.strata.items():
+    def _stratum_metrics(self) -> dict[str, float]:
+        """Return the AP and the number of objects of each stratum."""
+        if self._annotations is None:
+            self._annotations = load_annotations(self._coco_api.dataset)
+        annotations, strata = _select_classes(self._annotations, self.strata, self.cat_ids)
+        iou_types = [metric for metric in self.metrics if metric in ('bbox', 'segm')]
+        metrics: dict[str, float] = {}
+        for iou_type in iou_types:
+            infix = '_segm' if iou_type == 'segm' and 'bbox' in iou_types else ''
+            detections = self.kept[iou_type]
+            evaluation = evaluate(annotations, detections, strata=strata, iou_type=iou_type)
+            for stratum, values in evaluation.strata.items():
                 ap = values['AP']
-                found[f'clutter/{name}{between}_AP'] = UNDEFINED if np.isnan(ap) else ap
-        for label, name in enumerate(strata.names):
-            found[f'clutter/{name}_objects'] = int((strata.labels == label).sum())
-        return found
+                metrics[f'clutter/{stratum}{infix}_AP'] = UNDEFINED if np.isnan(ap) else ap
+        for label, stratum in enumerate(strata.names):
+            metrics[f'clutter/{stratum}_objects'] = int((strata.labels == label).sum())
+        return metrics
 
 
-def _of_classes(
-    truth: Annotations, rule: Strata, category_ids: Sequence[int]
+def _select_classes(
+    annotations: Annotations, rule: Strata, category_ids: Sequence[int]
 ) -> tuple[Annotations, Stratification]:
     """Return the objects of some classes, and their strata among the objects of all classes."""
-    strata = stratify(rule, truth)
-    kept = [index for index, one in enumerate(truth.category_ids) if one in set(category_ids)]
-    if len(kept) == len(truth.category_ids):
-        return truth, strata
-    mine = np.isin(truth.category, kept)
-    arrays: dict[str, Any] = {
-        name: getattr(truth, name)[mine]
+    strata = stratify(annotations, rule)
+    wanted = set(category_ids)
+    kept = [i for i, category_id in enumerate(annotations.category_ids) if category_id in wanted]
+    if len(kept) == len(annotations.category_ids):
+        return annotations, strata
+    selected = np.isin(annotations.category, kept)
+    columns: dict[str, Any] = {
+        name: getattr(annotations, name)[selected]
         for name in ('ids', 'image', 'boxes', 'area', 'iscrowd', 'ignore')
     }
-    part = dataclasses.replace(
-        truth,
-        category_ids=[truth.category_ids[index] for index in kept],
-        category_names=[truth.category_names[index] for index in kept],
-        category=np.searchsorted(kept, truth.category[mine]).astype(truth.category.dtype),
-        records=[record for record, one in zip(truth.records, mine) if one],
-        **arrays,
+    category = np.searchsorted(kept, annotations.category[selected])
+    subset = dataclasses.replace(
+        annotations,
+        category_ids=[annotations.category_ids[i] for i in kept],
+        category_names=[annotations.category_names[i] for i in kept],
+        category=category.astype(annotations.category.dtype),
+        records=[annotations.records[i] for i in np.flatnonzero(selected)],
+        **columns,
     )
-    return part, dataclasses.replace(strata, labels=strata.labels[mine])
+    return subset, dataclasses.replace(strata, labels=strata.labels[selected])

@@ -1,10 +1,10 @@
-"""Why detections are false and objects are missed: the error types of TIDE.
+"""Causes of false detections and missed objects: the error types of TIDE.
 
 Paper:   Bolya et al., TIDE: A General Toolbox for Identifying Object Detection Errors, ECCV 2020
          https://arxiv.org/abs/2008.08115
-Differs: the matches are COCO's (100 detections of an image and class count, not of an image); a
-         class without objects has no AP, where TIDE gives it 0; an effect may be negative, where
-         TIDE writes 0.
+Differs: the matches are COCO's (100 detections of an image and class count, not 100 of an image);
+         a class without objects has no AP, where TIDE gives it 0; an effect may be negative, where
+         TIDE reports 0.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,16 @@ import numpy as np
 from ..coco import Annotations, Detections
 from ..jit import jit
 from .matching import FALSE, Matches
-from .pairs import group, pairs
+from .pairs import compute_pairs, group_for_matching
 
 ERROR_TYPES = ('class', 'localisation', 'both', 'duplicate', 'background', 'missed')
-"""What can be wrong. All but the last are false detections, coded 1 to 5."""
+"""The error types. All but the last are false detections, coded 1 to 5."""
 
 CLASS, LOCALISATION, BOTH, DUPLICATE, BACKGROUND = range(1, 6)
+"""Codes of the error types that are false detections; 0 is the code of no error."""
 
 FOREGROUND_IOU, BACKGROUND_IOU = 0.5, 0.1
-"""``t_f`` and ``t_b`` of the paper."""
+"""Thresholds ``t_f`` and ``t_b`` of the paper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +33,22 @@ class Errors:
     """The errors of a run in one scope, at IoU 0.5.
 
     Attributes:
-        kind: ``(n,)`` uint8, the error of each detection in the order of the matches; 0 for none.
-        target: ``(n,)`` int32: put right, a class or localisation error would find this object.
-            -1 for no object: it is found already, or by an error with a higher score.
-        missed: ``(objects,)`` bool, the objects that no detection finds, nor would, put right.
+        code: ``(n,)`` uint8, the error type of each detection in the order of the matches; 0 for
+            no error.
+        target: ``(n,)`` int64, the object that a class or localisation error would match if it
+            were corrected; -1 if there is none, or another detection matches it already.
+        missed: ``(objects,)`` bool, the objects that no detection matches, nor would match if its
+            error were corrected.
     """
 
-    kind: np.ndarray
+    code: np.ndarray
     target: np.ndarray
     missed: np.ndarray
+
+    def count(self) -> dict[str, int]:
+        """Return the number of errors of each type."""
+        counts = np.bincount(self.code, minlength=len(ERROR_TYPES))[1:]
+        return dict(zip(ERROR_TYPES, [*counts.tolist(), int(self.missed.sum())]))
 
 
 def find_errors(
@@ -48,108 +56,104 @@ def find_errors(
     detections: Detections,
     matches: Matches,
     inside: np.ndarray,
-    which: Sequence[int],
-    run: Callable = map,
+    scopes: Sequence[int],
+    map_fn: Callable = map,
 ) -> list[Errors]:
-    """Sort the false detections of some scopes by their cause, and find the missed objects.
+    """Classify the false detections of each scope by their cause, and find its missed objects.
 
     Args:
         annotations: The objects.
-        detections: What was found.
-        matches: What each detection is; the first threshold must be 0.5.
-        inside: ``(scopes, objects)`` bool, the objects of each scope.
-        which: The scopes wanted.
-        run: As for :func:`~mmdet_spatialattn.evaluation.matching.match`.
+        detections: The detections.
+        matches: Their matches; the first threshold must be 0.5.
+        inside: ``(scopes, objects)`` bool, the objects of each scope of the matches.
+        scopes: Indices of the scopes to look at.
+        map_fn: As for :func:`~mmdet_spatialattn.evaluation.matching.match`.
     """
-    in_file = np.argsort(matches.order)  # ties of scores: the order of the file
+    by_file = np.argsort(matches.order)  # where scores tie, the order of the file decides
     objects = np.flatnonzero(~annotations.iscrowd)
-    groups = group(
+    groups = group_for_matching(
         objects,
         annotations.image[objects].astype(np.int64),
-        matches.order[in_file],
-        matches.image[in_file].astype(np.int64),
-        matches.scores[in_file],
+        matches.order[by_file],
+        matches.image[by_file].astype(np.int64),
+        matches.scores[by_file],
     )
     position = np.empty(len(detections), np.int64)
     position[matches.order] = np.arange(len(matches.order))
-    place = position[groups.detections]  # from the order of the groups to that of the matches
+    position = position[groups.detections]  # from the order of the groups to that of the matches
 
-    scopes = list(which)
-    used = np.zeros((len(scopes), len(annotations)), bool)
-    for row, found in zip(used, matches.first[scopes]):
-        row[found[found >= 0]] = True
-    false = (matches.status[scopes, :, 0] == FALSE)[:, place]
+    rows = list(scopes)
+    used = np.zeros((len(rows), len(annotations)), bool)
+    for row, matched in zip(used, matches.matched_object[rows]):
+        row[matched[matched >= 0]] = True
+    false = (matches.status[rows, :, 0] == FALSE)[:, position]
 
-    def explain(part: slice) -> tuple[slice, np.ndarray, np.ndarray]:
-        found = pairs(annotations, detections, groups, part)
-        kind, target = _explain(
-            found.iou,
-            found.pair_start,
-            found.start,
-            found.object_start,
-            found.object_end,
+    def classify(part: slice) -> tuple[slice, np.ndarray, np.ndarray]:
+        columns = groups.columns(part)
+        code, target = _classify(
+            compute_pairs(annotations, detections, groups, part),
             annotations.category[groups.objects],
-            detections.category[groups.detections[found.columns]],
+            detections.category[groups.detections[columns]],
             used[:, groups.objects],
-            inside[scopes][:, groups.objects],
-            false[:, found.columns],
+            inside[rows][:, groups.objects],
+            false[:, columns],
         )
-        return found.columns, kind, np.where(target < 0, -1, groups.objects[target])
+        return columns, code, np.where(target < 0, -1, groups.objects[target])
 
-    kind = np.zeros(false.shape, np.uint8)
+    code = np.zeros(false.shape, np.uint8)
     target = np.full(false.shape, -1, np.int64)
-    for columns, part_kind, part_target in run(explain, list(groups.parts())):
-        kind[:, place[columns]] = part_kind
-        target[:, place[columns]] = part_target
+    for columns, part_code, part_target in map_fn(classify, list(groups.parts())):
+        code[:, position[columns]] = part_code
+        target[:, position[columns]] = part_target
     errors = []
-    for i, scope in enumerate(scopes):
+    for i, scope in enumerate(rows):
         missed = inside[scope] & ~used[i]
         missed[target[i, target[i] >= 0]] = False
-        errors.append(Errors(kind[i], target[i], missed))
+        errors.append(Errors(code[i], target[i], missed))
     return errors
 
 
 @jit
-def _explain(
-    iou, pair_start, start, object_start, object_end, object_class, found_class, used, inside, false
-):  # pragma: no cover
+def _classify(pairs, object_class, detection_class, used, inside, false):  # pragma: no cover
     n_scopes, n = false.shape
-    kind = np.zeros((n_scopes, n), np.uint8)
+    code = np.zeros((n_scopes, n), np.uint8)
     target = np.full((n_scopes, n), -1, np.int64)
     claimed = np.zeros(used.shape, np.bool_)
-    for g in range(len(object_start)):
-        n_objects = object_end[g] - object_start[g]
-        for d in range(start[g], start[g + 1]):  # by falling score: the first claim counts
-            row = pair_start[g] + (d - start[g]) * n_objects
-            same, other, same_object, other_object = 0.0, 0.0, -1, -1
+    for g in range(len(pairs.object_start)):
+        first = pairs.object_start[g]
+        n_objects = pairs.object_end[g] - first
+        d_start, d_end = pairs.detection_start[g], pairs.detection_start[g + 1]
+        for d in range(d_start, d_end):  # by falling score: the first claim counts
+            row = pairs.start[g] + (d - d_start) * n_objects
+            same_iou, other_iou, same_object, other_object = 0.0, 0.0, -1, -1
             for o in range(n_objects):
-                value = iou[row + o]
-                if object_class[object_start[g] + o] == found_class[d]:
-                    if value > same:
-                        same, same_object = value, object_start[g] + o
-                elif value > other:
-                    other, other_object = value, object_start[g] + o
+                iou = pairs.iou[row + o]
+                if object_class[first + o] == detection_class[d]:
+                    if iou > same_iou:
+                        same_iou, same_object = iou, first + o
+                elif iou > other_iou:
+                    other_iou, other_object = iou, first + o
             for scope in range(n_scopes):
                 if not false[scope, d]:
                     continue
-                wanted = -1
-                if BACKGROUND_IOU <= same <= FOREGROUND_IOU:
-                    kind[scope, d], wanted = LOCALISATION, same_object
-                elif other >= FOREGROUND_IOU:
-                    kind[scope, d], wanted = CLASS, other_object
-                elif same >= FOREGROUND_IOU:
-                    # Same class and close enough, yet false: the object was taken.
-                    kind[scope, d] = DUPLICATE
-                elif max(same, other) <= BACKGROUND_IOU:
-                    kind[scope, d] = BACKGROUND
+                intended = -1
+                if BACKGROUND_IOU <= same_iou <= FOREGROUND_IOU:
+                    code[scope, d], intended = LOCALISATION, same_object
+                elif other_iou >= FOREGROUND_IOU:
+                    code[scope, d], intended = CLASS, other_object
+                elif same_iou >= FOREGROUND_IOU:
+                    # Of the right class and near enough, yet false: the object was taken.
+                    code[scope, d] = DUPLICATE
+                elif max(same_iou, other_iou) <= BACKGROUND_IOU:
+                    code[scope, d] = BACKGROUND
                 else:
-                    kind[scope, d] = BOTH
+                    code[scope, d] = BOTH
                 if (
-                    wanted >= 0
-                    and inside[scope, wanted]
-                    and not used[scope, wanted]
-                    and not claimed[scope, wanted]
+                    intended >= 0
+                    and inside[scope, intended]
+                    and not used[scope, intended]
+                    and not claimed[scope, intended]
                 ):
-                    claimed[scope, wanted] = True
-                    target[scope, d] = wanted
-    return kind, target
+                    claimed[scope, intended] = True
+                    target[scope, d] = intended
+    return code, target

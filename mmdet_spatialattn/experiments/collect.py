@@ -13,12 +13,12 @@ from typing import Any, Callable, Optional
 
 from mmengine.config import Config
 
-from ..clutter.strata import stratify, stratify_images
+from ..clutter import stratify, stratify_images
 from ..coco import Annotations, Detections, load_annotations, load_detections
 from ..comparison.compare import Comparison, compare
 from ..comparison.dose_response import dose_response
 from ..errors import UserError
-from ..evaluation.evaluator import Problem
+from ..evaluation import EvaluationTask
 from ..io import read_json, write_json
 from .arms import differences, measure_arms
 from .launch import FINISHED, detections_of, log_of
@@ -111,7 +111,7 @@ def check_test_set(plan: Plan, config: Config) -> None:
     """
     annotations = load_annotations(tested_on(config)[0])
     group_by = None if plan.severities else plan.group_by
-    Problem(annotations, stratify(plan.strata, annotations), group_by=group_by)
+    EvaluationTask(annotations, stratify(annotations, plan.strata), group_by=group_by)
     if plan.dose and not plan.severities:
         stratify_images(annotations, plan.dose)
 

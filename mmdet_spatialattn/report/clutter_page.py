@@ -6,8 +6,8 @@ from typing import Optional
 import numpy as np
 
 from .. import __version__
+from ..clutter import SIZES, Strata
 from ..clutter.measures import MEANINGS
-from ..clutter.strata import SIZES, Strata
 from ..clutter.table import ENOUGH, ClutterTable, stratum_warning
 from ..coco.images import find_images
 from ..errors import require

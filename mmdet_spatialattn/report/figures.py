@@ -14,8 +14,8 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
+from ..clutter import SIZES
 from ..clutter.measures import MEANINGS
-from ..clutter.strata import SIZES
 from ..clutter.table import ClutterTable
 from ..comparison.compare import Comparison
 from .sweep_tables import at_place, estimate_in, interval_text

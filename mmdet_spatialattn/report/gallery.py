@@ -7,10 +7,10 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ..clutter.strata import Strata, Stratification, measure
+from ..clutter import Strata, Stratification, object_values
 from ..coco import Annotations, Detections, load_detections
 from ..coco.images import find_images, read_image
-from ..evaluation.matching import FALSE, IOU_THRESHOLDS, TRUE, match
+from ..evaluation import FALSE, IOU_THRESHOLDS, TRUE, match
 from ..io import PathLike
 from .page import Box, Layer, Picture, picture
 
@@ -176,7 +176,7 @@ def strata_examples(
         UserError: An image is absent or cannot be read, or the strata cannot be applied.
     """
     paths = find_images(annotations, folder)
-    values, applied = measure(annotations, strata.measure), strata.apply(annotations)
+    values, applied = object_values(annotations, strata.measure), strata.apply(annotations)
     n_images = len(annotations.image_ids)
     in_any = np.bincount(annotations.image[applied.labels >= 0], minlength=n_images)
     chosen = []

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
+from ..clutter import SIZES, Strata
 from ..clutter.measures import MEANINGS
-from ..clutter.strata import SIZES, Strata
 from ..clutter.table import ENOUGH
 from ..coco import load_annotations
 from ..errors import UserError, require

@@ -2,14 +2,26 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from ..errors import UserError, did_you_mean
+from ..plots import EFFECT_TITLE, GAIN_STYLES, Series, forest, scope_series
 from ..tables import MISSING, Table, interval_points, p_value, points
 from .base import Result
-from .estimates import Effects, Estimate, EstimateOrRefused, Metrics, Refused, points_or_missing
+from .estimates import (
+    Effects,
+    Estimate,
+    EstimateOrRefused,
+    Metrics,
+    Refused,
+    drawn,
+    points_or_missing,
+)
 from .evaluation import Evaluation
 from .test_set import OVERALL, Stratum, TestSet, strata_table
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 PLAIN, SIZE_ADJUSTED = 'plain', 'size_adjusted'
 """Kinds of clutter gain."""
@@ -158,6 +170,31 @@ class Comparison(Result):
         for kind, title in ((PLAIN, 'clutter gain'), (SIZE_ADJUSTED, '  size-adjusted')):
             rows.append((title, *_cells(self.gain(arm, kind, metric))))
         return Table(f'{arm} against {self.baseline}', header, rows)
+
+    def effect_series(self, metric: str = 'AP') -> list[Series]:
+        """Return the effects on a metric as series of a figure: a row per arm."""
+        return scope_series(
+            self.scopes,
+            {
+                arm: {scope: drawn(self.effect(arm, scope, metric)) for scope in self.scopes}
+                for arm in self.effects
+            },
+        )
+
+    def gain_series(self, metric: str = 'AP') -> list[Series]:
+        """Return the clutter gains in a metric as series of a figure: a row per arm."""
+        titles = {PLAIN: 'clutter gain', SIZE_ADJUSTED: 'size-adjusted'}
+        return [
+            Series(
+                title, {arm: drawn(self.gain(arm, kind, metric)) for arm in self.effects}, *style
+            )
+            for (kind, title), style in zip(titles.items(), GAIN_STYLES.values())
+        ]
+
+    def plot(self) -> 'go.Figure':
+        """Return a figure of every arm's effects on AP and its clutter gain."""
+        series = [*self.effect_series(), self.gain_series()[0]]
+        return forest(series, list(self.effects), title=f'{EFFECT_TITLE} against {self.baseline}')
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per estimate: arm, quantity, scope, metric, and the estimate's numbers."""

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Optional, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
+from ..plots import dose_curves
 from ..tables import MISSING, Table, points
 from .base import Result
-from .estimates import EstimateOrRefused, Interval, IntervalOrRefused, Number, Refused
+from .estimates import EstimateOrRefused, Interval, IntervalOrRefused, Number, Refused, drawn
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 AP, MPC, RPC = 'AP', 'mPC', 'rPC'
 
@@ -123,6 +127,11 @@ class DoseResponse(Result):
             for metric, dose, entry in self._entries(curve)
             if isinstance(entry, Interval)
         ]
+
+    def plot(self) -> 'go.Figure':
+        """Return a figure of the AP of every arm by dose."""
+        curves = {arm: [drawn(entry) for entry in r.mean.AP] for arm, r in self.arms.items()}
+        return dose_curves(self.doses, curves, x_title=self.field, y_title='AP in points')
 
     def __str__(self) -> str:
         title = f'{self.settings.file}: {sum(self.objects)} objects in {sum(self.images)} images'

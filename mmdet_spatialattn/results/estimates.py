@@ -1,11 +1,15 @@
 """Numbers with their uncertainty, and the one way to say that there is no number."""
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, NoReturn, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Optional, Union
 
 from ..errors import UserError
+from ..plots import INK, Series, forest
 from ..tables import MISSING, Table, interval_points, p_value, points
 from .base import Result
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 DegreesOfFreedom = Annotated[float, 'degrees of freedom']
 """A float that may be infinite; JSON holds ``null`` then."""
@@ -83,6 +87,9 @@ class Interval(Result):
     def rows(self) -> list[dict[str, Any]]:
         return [asdict(self)]
 
+    def plot(self) -> 'go.Figure':
+        return forest([Series('', {'': self}, INK, 'diamond')], [''], title='points')
+
 
 @dataclass(frozen=True)
 class Estimate(Interval):
@@ -123,6 +130,11 @@ IntervalOrRefused = Union[Interval, Refused]
 
 Effects = dict[str, EstimateOrRefused]
 """By name of the metric."""
+
+
+def drawn(number: IntervalOrRefused) -> Optional[Interval]:
+    """Return what a figure shows: nothing where a number was refused."""
+    return None if isinstance(number, Refused) else number
 
 
 def points_or_missing(number: Number) -> str:

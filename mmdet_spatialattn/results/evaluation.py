@@ -1,12 +1,16 @@
 """The evaluation of one run."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..plots import INK, Point, Series, forest
 from ..tables import Table
 from .base import Result
 from .estimates import Metrics, Refused, points_or_missing
 from .test_set import OVERALL, Stratum, strata_table
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,16 @@ class Evaluation(Result):
             strata_table(self.strata),
             Table(f'{self.source}: metrics in points', ('scope', *names), rows),
         ]
+
+    def plot(self) -> 'go.Figure':
+        """Return a figure of the AP in every scope."""
+        values = {scope: metrics['AP'] for scope, metrics in self.metrics.items()}
+        markers = {
+            scope: None if isinstance(value, Refused) else Point(value, value, value)
+            for scope, value in values.items()
+        }
+        series = [Series(self.source, markers, INK, 'diamond')]
+        return forest(series, list(values), title='AP in points')
 
     def rows(self) -> list[dict[str, Any]]:
         return [

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Optional, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 from ..tables import Table
 from .audit import Audit
@@ -11,6 +11,9 @@ from .comparison import Comparison
 from .cost import Cost, cost_table
 from .dose_response import DoseResponse
 from .estimates import Refused
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 WAITING, FINISHED, FAILED = 'waiting', 'finished', 'failed'
 """States of a run."""
@@ -154,6 +157,9 @@ class SweepResult(Result):
 
     def rows(self) -> list[dict[str, Any]]:
         return self.comparison.rows()
+
+    def plot(self) -> 'go.Figure':
+        return self.comparison.plot()
 
     def __str__(self) -> str:
         return str(self.comparison)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mmdet_spatialattn.clutter import Strata, Stratification
-from mmdet_spatialattn.clutter.strata import Scope, charge, members, scopes, stratify
+from mmdet_spatialattn.clutter import Scope, Strata, Stratification, stratify
+from mmdet_spatialattn.clutter.scopes import all_scopes, charged_strata, members
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import evaluate
@@ -44,29 +44,29 @@ def test_the_default_is_cover_cut_low():
 
 def test_a_crowd_region_covers_and_is_in_no_stratum():
     truth = truth_of([0, 0, 10, 10], [0, 0, 90, 90], crowd=[1])
-    assert stratify('cover', truth).labels.tolist() == [2, -1]
+    assert stratify(truth, 'cover').labels.tolist() == [2, -1]
 
 
 def test_cut_points_name_the_strata():
     truth = truth_of([0, 0, 10, 10], [20, 0, 10, 10])
-    assert stratify('neighbours:1,2.5', truth).names == (
+    assert stratify(truth, 'neighbours:1,2.5').names == (
         'neighbours < 1', 'neighbours 1 to 2.5', 'neighbours >= 2.5',
     )  # fmt: skip
 
 
 def test_quantiles_make_strata_of_equal_numbers():
     boxes = [[i * 11 % 90, i * 7 % 80, 8, 4 + i] for i in range(12)]
-    strata = stratify('rel_size:q3', truth_of(*boxes))
+    strata = stratify(truth_of(*boxes), 'rel_size:q3')
     assert np.bincount(strata.labels).tolist() == [4, 4, 4]
     assert len(strata.cuts) == 2
-    assert stratify(Strata('rel_size', strata.cuts), truth_of(*boxes)).labels.tolist() == (
+    assert stratify(truth_of(*boxes), Strata('rel_size', strata.cuts)).labels.tolist() == (
         strata.labels.tolist()
     )
 
 
 def test_a_measure_of_the_image_sorts_whole_images():
     truth = truth_of(*[[0, 0, 5, 5]] * 3, images=[1, 1, 2])
-    assert stratify('n_objects:2', truth).labels.tolist() == [1, 1, 0]
+    assert stratify(truth, 'n_objects:2').labels.tolist() == [1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_a_measure_of_the_image_sorts_whole_images():
         ('covr', "unknown clutter measure 'covr'; did you mean 'cover'"),
         ('cover:a', "strata 'cover:a' cannot be read; expected MEASURE:CUT"),
         ('cover:qx', 'cannot be read'),
-        ('cover:q1', '2 to 100 in number, got 1'),
+        ('cover:q1', 'quantiles must be 2 to 100, got 1'),
         ('cover:0.3,0.1', 'must be finite and rise'),
         ('cover:0.1,nan', 'must be finite and rise'),
         ('occlusion', "no object of the annotations has the measure 'occlusion'"),
-        ('neighbours:q2', 'quantiles cannot part them'),
+        ('neighbours:q2', 'quantiles cannot separate them'),
         (Stratification(np.zeros(3, int), ('a',)), 'hold 3 labels, one for every object'),
     ],
 )
 def test_strata_that_cannot_be_made_are_one_message(rule, message):
     with pytest.raises(UserError, match=message):
-        stratify(rule, truth_of([0, 0, 10, 10], [50, 50, 10, 10]))
+        stratify(truth_of([0, 0, 10, 10], [50, 50, 10, 10]), rule)
 
 
 @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ def test_a_false_detection_is_charged_to_the_object_it_overlaps_best_else_the_ne
     )
     # By overlap; by overlap; nearest; nearest centre (that of the first object is 57 away, of the
     # second 50); an image without objects.
-    assert charge(truth, found, strata).tolist() == [0, 1, 2, 1, 0]
+    assert charged_strata(truth, found, strata).tolist() == [0, 1, 2, 1, 0]
 
 
 def test_scopes_are_strata_crossed_with_sizes_and_bounds_belong_to_both():
-    which = scopes(2)
-    assert which[:4] == [Scope(), Scope(size='small'), Scope(size='medium'), Scope(size='large')]
-    assert len(which) == 12
+    scopes = all_scopes(2)
+    assert scopes[:4] == [Scope(), Scope(size='small'), Scope(size='medium'), Scope(size='large')]
+    assert len(scopes) == 12
     area = np.array([10, 32**2, 96**2, 2e10])
-    inside = members(which, area, np.array([0, 0, 1, 1]))
+    inside = members(scopes, area, np.array([0, 0, 1, 1]))
     assert inside[0].tolist() == [True, True, True, False]
     assert inside[1].tolist() == [True, True, False, False]
     assert inside[2].tolist() == [False, True, True, False]
-    assert inside[which.index(Scope(1, 'large'))].tolist() == [False, False, True, False]
+    assert inside[scopes.index(Scope(1, 'large'))].tolist() == [False, False, True, False]
 
 
 def random_strata(rng, n, shares=(0.1, 0.3, 0.6)):
@@ -142,7 +142,7 @@ def test_a_stratum_drawn_at_random_scores_as_the_whole_does():
     truth = load_annotations(truth)
     found = load_detections(found, truth)
     rng = np.random.default_rng(0)
-    draws = [evaluate(truth, found, random_strata(rng, len(truth))) for _ in range(12)]
+    draws = [evaluate(truth, found, strata=random_strata(rng, len(truth))) for _ in range(12)]
     overall = draws[0].overall
     assert 0.15 < overall['AP'] < 0.6
     for name in ('tenth', 'third', 'most'):

@@ -86,7 +86,9 @@ def test_loaded_data_passes_through():
 def test_area_of_masks_without_boxes_is_that_of_the_mask(shared_data):
     folder = shared_data / 'eval_fixtures' / 'val2014_100'
     truth = load_annotations(folder / 'instances_val2014_100.json')
-    found = load_detections(folder / 'instances_val2014_fakesegm100_results.json', truth, 'segm')
+    found = load_detections(
+        folder / 'instances_val2014_fakesegm100_results.json', truth, iou_type='segm'
+    )
     assert len(found.masks) == len(found) == 734
     assert found.area[0] == 53487  # of 84,668 pixels in its box
     assert found.boxes[0].tolist() == [259, 41, 347, 244]
@@ -114,7 +116,7 @@ def test_area_of_masks_without_boxes_is_that_of_the_mask(shared_data):
         (changed('categories', 1, 'id', 2), r'categories\[1\]: id 2 is already'),
         (changed('annotations', 1, 'id', 5), r'annotations\[1\]: id 5 is already that of entry 0'),
         (changed('annotations', 1, 'id', 1 << 60), r'expected an integer below 2\^53'),
-        (changed('annotations', 0, 'image_id', 8), 'image_id 8 is no image of the annotations'),
+        (changed('annotations', 0, 'image_id', 8), 'image_id 8 is not an image of the annotations'),
         (changed('annotations', 0, 'image_id', '7'), 'the ids there are of another type'),
         (changed('annotations', 0, 'category_id', 0), 'counts classes from 0'),
         (changed('annotations', 0, 'bbox', ...), r"annotations\[0\] has no 'bbox'"),
@@ -136,10 +138,13 @@ def test_a_broken_annotation_file_is_one_message(data, message):
 @pytest.mark.parametrize(
     'change, message',
     [
-        ({'image_id': 8}, r'image_id 8 is no image .*1 of 1 entries.* belong to the same split'),
+        (
+            {'image_id': 8},
+            r'image_id 8 is not an image .*1 of 1 entries.* belong to the same split',
+        ),
         ({'image_id': '7'}, r'ids there are of another type \(as 3\)'),
-        ({'image_id': [7]}, r'image_id \[7\] is no image'),
-        ({'category_id': 0}, r'category_id 0 is no category .* it has 1, 2; .* classes from 0'),
+        ({'image_id': [7]}, r'image_id \[7\] is not an image'),
+        ({'category_id': 0}, r'category_id 0 is not a category .* it has 1, 2; .* classes from 0'),
         ({'score': math.nan}, 'score is nan; expected a finite number'),
         ({'score': '0.5'}, "score is '0.5'; expected a finite number"),
         ({'bbox': [0, 0, -1, 1]}, 'has a negative size'),
@@ -252,7 +257,7 @@ def test_no_mutation_of_a_file_gives_another_error_than_our_own(data):
 )
 def test_no_list_of_detections_gives_another_error_than_our_own(entries):
     try:
-        found = load_detections(entries, load_annotations(GROUND_TRUTH), 'segm')
+        found = load_detections(entries, load_annotations(GROUND_TRUTH), iou_type='segm')
     except UserError:
         return
     assert np.isfinite(found.boxes).all()

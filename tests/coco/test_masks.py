@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as mask_api
 
-from mmdet_spatialattn.coco.masks import to_runs
+from mmdet_spatialattn.coco.masks import compress_masks
 from mmdet_spatialattn.errors import UserError
 
 SQUARE = [[2, 1, 2, 4, 6, 4, 6, 1]]  # 4 wide, 3 high
@@ -14,7 +14,7 @@ RUNS = mask_api.merge(mask_api.frPyObjects(SQUARE, 10, 20))
 
 
 def area(segmentation, width=20, height=10):
-    return to_runs([segmentation], np.array([[width, height]], float), 'masks')[1].tolist()
+    return compress_masks([segmentation], np.array([[width, height]], float), 'masks')[1].tolist()
 
 
 def test_all_forms_of_a_mask_are_the_same_mask():
@@ -32,7 +32,7 @@ def test_areas_are_those_of_pycocotools():
         for p in np.linspace(0, 1, 30)
     ]
     sizes = np.tile([53.0, 37.0], (30, 1))
-    checked, areas = to_runs(masks, sizes, 'masks')
+    checked, areas = compress_masks(masks, sizes, 'masks')
     assert areas.tolist() == [int(mask_api.area(mask)) for mask in masks]
     assert checked == masks
 
@@ -69,7 +69,9 @@ def test_a_mask_needs_the_size_of_its_image():
 @given(st.text(st.characters(), max_size=12) | st.binary(max_size=12))
 def test_no_text_of_counts_gives_another_error_than_our_own(counts):
     try:
-        masks, areas = to_runs([{'size': [2, 3], 'counts': counts}], np.array([[3.0, 2.0]]), 'm')
+        masks, areas = compress_masks(
+            [{'size': [2, 3], 'counts': counts}], np.array([[3.0, 2.0]]), 'm'
+        )
     except UserError:
         return
     assert mask_api.decode(masks[0]).sum() == areas[0] <= 6

@@ -11,8 +11,8 @@ import torch
 from mmengine.logging import MMLogger
 
 from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.evaluation import evaluate
 from mmdet_spatialattn.evaluation.coco_metric import ClutterCocoMetric, CocoMetric
-from mmdet_spatialattn.evaluation.evaluator import evaluate
 from mmdet_spatialattn.registry import METRICS
 
 
@@ -98,7 +98,7 @@ def test_every_stratum_has_the_numbers_of_evaluate(tmp_path):
     )
     assert metric.kept['bbox'] == f'{prefix}.bbox.json'
     assert [path.name for path in (tmp_path / 'kept').iterdir()] == ['arm.bbox.json']
-    expected = evaluate(tmp_path / 'ann.json', f'{prefix}.bbox.json', 'max_iou:0.05')
+    expected = evaluate(tmp_path / 'ann.json', f'{prefix}.bbox.json', strata='max_iou:0.05')
     assert len(expected.strata) == 2
     for name, values in expected.strata.items():
         assert found[f'clutter/{name}_AP'] == values['AP']

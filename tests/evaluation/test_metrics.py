@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mmdet_spatialattn.clutter.strata import members, scopes
+from mmdet_spatialattn.clutter.scopes import all_scopes, members
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation.matching import IOU_THRESHOLDS, match
@@ -20,10 +20,10 @@ from .synthetic import pycocotools_evaluate, random_problem, with_masks
 
 def statistics(truth, found, iou_type='bbox', caps=(1, 10, 100)):
     truth = load_annotations(truth)
-    found = load_detections(found, truth, iou_type)
-    inside = members(scopes(0), truth.area, truth.category) & ~truth.iscrowd
-    charged = members(scopes(0), found.area, found.category)
-    matches = match(truth, found, inside, charged, caps[-1])
+    found = load_detections(found, truth, iou_type=iou_type)
+    inside = members(all_scopes(0), truth.area, truth.category) & ~truth.iscrowd
+    charged = members(all_scopes(0), found.area, found.category)
+    matches = match(truth, found, inside, charged, max_detections=caps[-1])
     n_objects = count_objects(truth.category, inside, len(truth.category_ids))
     return coco_statistics(matches, n_objects, caps)
 

@@ -125,3 +125,37 @@ def test_reading_a_number_of_a_refusal_raises_its_reason():
     assert not hasattr(refused, 'low')
     with pytest.raises(AttributeError, match='no attribute'):
         _ = refused.something
+
+
+def test_results_with_numbers_are_drawn():
+    pytest.importorskip('plotly')
+    for example in EXAMPLES:
+        if isinstance(example, (results.Audit, results.Cost, Refused, results.Run)):
+            with pytest.raises(UserError, match='there is no figure'):
+                example.plot()
+        else:
+            assert any(len(trace.x or ()) for trace in example.plot().data)
+
+
+def test_a_comparison_draws_its_effects_in_points_and_leaves_refusals_out():
+    pytest.importorskip('plotly')
+    (comparison,) = (example for example in EXAMPLES if isinstance(example, results.Comparison))
+    by_name = {trace.name: trace for trace in comparison.plot().data}
+    assert list(by_name) == ['overall', 'clean', 'crowded', 'clutter gain']
+    assert by_name['overall'].x == pytest.approx([1.2])
+    assert not by_name['crowded'].x
+
+
+def test_looking_up_an_effect_names_what_is_known():
+    (comparison,) = (example for example in EXAMPLES if isinstance(example, results.Comparison))
+    assert comparison.effect('cbam', 'clean', 'AP50').estimate == 0.012
+    assert str(comparison.gain('cbam')) == "'crowded': 12 objects; a conclusion needs 30"
+    for arguments, message in (
+        (('cbma',), "unknown arm 'cbma'; did you mean 'cbam'"),
+        (('cbam', 'croded'), "unknown scope 'croded'; did you mean 'crowded'"),
+        (('cbam', 'clean', 'AR'), r"unknown metric 'AR' \(known: AP, AP50\)"),
+    ):
+        with pytest.raises(UserError, match=message):
+            comparison.effect(*arguments)
+    with pytest.raises(UserError, match="unknown kind of clutter gain 'plane'"):
+        comparison.gain('cbam', 'plane')

@@ -137,18 +137,19 @@ def peer(truth: str, *files: str) -> None:
 
 def ours(truth: str, file: str) -> tuple[float, float, list[float]]:
     """Return seconds to score and to hand out the matches, and the twelve numbers."""
-    from mmdet_spatialattn.clutter.strata import members, scopes
+    from mmdet_spatialattn.clutter.scopes import all_scopes, members
     from mmdet_spatialattn.coco import load_annotations, load_detections
-    from mmdet_spatialattn.evaluation.matching import match
+    from mmdet_spatialattn.evaluation import match
     from mmdet_spatialattn.evaluation.metrics import coco_statistics, count_objects
 
     annotations = load_annotations(truth)
     detections = load_detections(file, annotations)
     for _ in range(2):  # the first time compiles
         start = time.process_time()
-        inside = members(scopes(0), annotations.area, annotations.category) & ~annotations.iscrowd
-        charged = members(scopes(0), detections.area, detections.category)
-        matches = match(annotations, detections, inside, charged)
+        inside = members(all_scopes(0), annotations.area, annotations.category)
+        inside &= ~annotations.iscrowd
+        countable = members(all_scopes(0), detections.area, detections.category)
+        matches = match(annotations, detections, inside, countable)
         n_objects = count_objects(annotations.category, inside, len(annotations.category_ids))
         numbers = list(coco_statistics(matches, n_objects).values())
         seconds = time.process_time() - start

@@ -23,11 +23,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmdet_spatialattn.clutter.strata import measure
+from mmdet_spatialattn.clutter import object_values
 from mmdet_spatialattn.coco import Annotations, Detections
 from mmdet_spatialattn.comparison import compare
 from mmdet_spatialattn.comparison.compare import estimate_of
-from mmdet_spatialattn.evaluation.evaluator import evaluate
+from mmdet_spatialattn.evaluation import evaluate
 from mmdet_spatialattn.io import write_json
 
 RESULTS = Path(__file__).with_suffix('.json')
@@ -85,7 +85,7 @@ def draw_scene(rng: np.random.Generator, n_images: int) -> Scene:
         ignore=np.zeros(len(image), bool),
         records=[{}] * len(image),
     )
-    return Scene(annotations, measure(annotations, 'cover'), rng.normal(0, 1, len(image)))
+    return Scene(annotations, object_values(annotations, 'cover'), rng.normal(0, 1, len(image)))
 
 
 def draw_run(rng: np.random.Generator, scene: Scene, setting: Setting, better: float) -> Detections:
