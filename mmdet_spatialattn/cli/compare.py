@@ -62,20 +62,20 @@ def main(argv: Optional[list[str]] = None) -> int:
             )
         arms[name] = files
 
-    from ..comparison.compare import compare
+    from ..comparison import compare
 
     comparison = compare(
         args.annotations,
         arms,
-        args.baseline,
-        args.strata,
-        args.n_boot,
-        args.seed,
-        args.engine,
-        args.iou_type,
+        baseline=args.baseline,
+        strata=args.strata,
+        n_boot=args.n_boot,
+        seed=args.seed,
+        engine=args.engine,
+        iou_type=args.iou_type,
         progress=progress('comparing'),
         group_by=args.group_by,
     )
     print(comparison)
-    maybe_write_json(args.json, comparison.to_json())
+    maybe_write_json(args.json, comparison.to_dict())
     return 0

@@ -224,14 +224,13 @@ class _Comparer:
         """Adjust the p values, in place: a metric in some scopes of all arms is one family."""
         for scopes in families:
             for metric in self.metrics:
-                keys = [
-                    (arm, scope)
+                estimates = {
+                    (arm, scope): effect
                     for arm in arms
                     for scope in scopes
-                    if isinstance(arms[arm][scope].get(metric), Estimate)
-                ]
-                estimates = [arms[arm][scope][metric] for arm, scope in keys]
-                for (arm, scope), adjusted in zip(keys, holm(estimates)):
+                    if isinstance(effect := arms[arm][scope].get(metric), Estimate)
+                }
+                for (arm, scope), adjusted in zip(estimates, holm(list(estimates.values()))):
                     arms[arm][scope][metric] = adjusted
 
     def _verdict(self, arm: str, effects: dict[str, Effects], gains: dict[str, Effects]) -> Verdict:

@@ -183,10 +183,10 @@ def _adjust(effects: dict[str, list[EstimateOrRefused]], n_doses: int) -> None:
     """Adjust the p values, in place: AP of all arms and doses is a family, so is each summary."""
     for family in (range(n_doses), [n_doses], [n_doses + 1]):
         estimates = {
-            (arm, column): row[column]
+            (arm, column): effect
             for arm, row in effects.items()
             for column in family
-            if isinstance(row[column], Estimate)
+            if isinstance(effect := row[column], Estimate)
         }
         for (arm, column), adjusted in zip(estimates, holm(list(estimates.values()))):
             effects[arm][column] = adjusted

@@ -6,15 +6,15 @@ import sys
 CODE = """
 import numpy as np
 from mmdet_spatialattn.comparison import compare, dose_response
-from mmdet_spatialattn.evaluation import curves, jaccard, matching, metrics
-from mmdet_spatialattn.clutter import strata
-from mmdet_spatialattn.evaluation import error_types, pairs
+from mmdet_spatialattn.clutter import scopes
+from mmdet_spatialattn.evaluation import curve_kernel, error_types, jaccard, matching, metrics
+from mmdet_spatialattn.evaluation import pairs
 from mmdet_spatialattn.comparison import warm_up
 from tests.evaluation.synthetic import random_problem
 
 loops = [
-    strata._charge, pairs._box_ious, matching._match, error_types._explain, metrics._precisions,
-    curves._resample, jaccard._count,
+    scopes._charge, pairs._box_ious, matching._match, error_types._classify,
+    metrics._precisions, curve_kernel.add_classes, jaccard._count,
 ]
 warm_up()
 ahead = [set(loop.signatures) for loop in loops]
