@@ -238,7 +238,7 @@ def cost_against_effect(
     """
     figure = _figure()
     for arm, by_kind in ratios.items():
-        effect = effects[arm]
+        effect = effects.get(arm)
         if effect is None:
             continue
         figure.add_scatter(
