@@ -1,5 +1,6 @@
 """Costs of the arms of a sweep: their measured times, and their ratios to the baseline."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,7 @@ def _known(number: Number, stored: Any, arm: str, key: str) -> Number:
     if stored is None:
         return Refused(f'there is no {TIMES}')
     try:
-        return float(stored[arm][key])
+        time = float(stored[arm][key])
     except (KeyError, TypeError, ValueError):
-        return Refused(f"{TIMES} has no {key} of '{arm}'")
+        time = math.nan
+    return time if math.isfinite(time) else Refused(f"{TIMES} has no {key} of '{arm}'")
