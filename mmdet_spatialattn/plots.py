@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 INK, BAR_COLOR = '#1f2933', '#4477aa'
+"""Colour of lines and text, and of bars and dots."""
 
 STRATUM_COLORS = ('#3f97d0', '#a86e00', '#8c1d3f')
 """Colours of three strata, the least cluttered first.
@@ -41,7 +42,7 @@ GAIN_STYLES = {'plain': ('#7b2d8b', 'hexagon'), 'size_adjusted': ('#007788', 'he
 EFFECT_TITLE = 'effect on AP in points'
 """Axis title of effects on AP."""
 
-PER_BAR = 40
+WHOLE_NUMBER_BARS = 40
 """Largest range of whole numbers that a histogram shows with one bar per number."""
 
 
@@ -233,12 +234,13 @@ def cost_against_effect(
 
     Args:
         ratios: By arm and kind of cost, the ratio to the baseline's cost.
-        effects: The effect of each arm on AP; that of the baseline is zero by definition.
+        effects: The effect of each arm on AP, zero for the baseline. An arm without an effect is
+            left out.
         cost: The kind of cost that is shown first; the script of a page switches between them.
     """
     figure = _figure()
     for arm, by_kind in ratios.items():
-        effect = effects[arm]
+        effect = effects.get(arm)
         if effect is None:
             continue
         figure.add_scatter(
@@ -342,7 +344,7 @@ def _histogram(name: str, values: np.ndarray) -> dict[str, Any]:
     """Return the bars of a histogram: one per number where the numbers are whole and few."""
     known = values[~np.isnan(values)]
     low, high = (known.min(), known.max()) if len(known) else (0, 1)
-    if (known == known.round()).all() and high - low <= PER_BAR:
+    if (known == known.round()).all() and high - low <= WHOLE_NUMBER_BARS:
         edges = np.arange(low, high + 2) - 0.5
     else:
         edges = np.linspace(low, high if high > low else low + 1, 31)

@@ -212,9 +212,11 @@ def dry_run(plan: 'Plan', folder: Path, jobs: int) -> None:
 
 def write_pages(folder: Path) -> None:
     """Write the page and its short form; print where they are."""
-    from ..report.sweep_page import write_verdict_markdown, write_verdict_page
+    from ..report import write_sweep_markdown, write_sweep_page
+    from ..results import SweepResult
 
-    for path in (write_verdict_page(folder), write_verdict_markdown(folder)):
+    result = SweepResult.read(folder / 'verdict.json')
+    for path in (write_sweep_page(result, folder), write_sweep_markdown(result, folder)):
         print(path)
 
 

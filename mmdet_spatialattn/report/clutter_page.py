@@ -1,83 +1,108 @@
 """The page of ``spatialattn clutter``: how cluttered a data set is, with its extreme images."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Optional
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from .. import __version__
-from ..clutter import SIZES, Strata
-from ..clutter.measures import MEANINGS
-from ..clutter.table import ENOUGH, ClutterTable, stratum_warning
+from ..clutter import ENOUGH, MEANINGS, ClutterTable, Strata
+from ..clutter.table import stratum_warning
 from ..coco.images import find_images
 from ..errors import require
 from ..io import PathLike
-from .gallery import stratum_picture
-from .page import Picture, bounds, write_page
+from ..plots import distribution, strata_by_size, stratum_colors
+from ..results import Stratum
+from ..results.test_set import SIZES
+from ..tables import Table, short
+from .page import write_page
+from .pictures import Picture
+from .strata import stratum_bounds, stratum_picture
 
 PICTURES = 6
-"""Images shown at each end."""
+"""Number of images shown at each end."""
+
+
+class Extremes(NamedTuple):
+    """Pictures of the most and of the least cluttered images."""
+
+    most: list[Picture]
+    least: list[Picture]
 
 
 def write_clutter_page(
     path: PathLike, table: ClutterTable, images_dir: Optional[PathLike] = None
 ) -> None:
-    """Write the page of a clutter table, one file that needs no network.
+    """Write the page of a clutter table: one file that needs no network.
 
     Args:
-        path: The file.
-        table: What it shows.
-        images_dir: Folder of the images, for the most and the least cluttered ones.
+        path: The file to write.
+        table: The clutter measures of the data set.
+        images_dir: Folder of the images. If it is given, the page shows the most and the least
+            cluttered ones.
 
     Raises:
         UserError: Jinja2 or Plotly is not installed, an image cannot be read, or the file cannot be
             written.
     """
     require('plotly', 'report')
-    from .figures import STRATUM_COLORS, distribution, strata_by_size
-
-    strata = table.strata()
-    rows = [{**asdict(stratum), 'stratum': stratum.name, **stratum.sizes} for stratum in strata]
-    data = {**table.summary(), 'strata': rows}
+    summary = table.summary()
+    strata = [_stratum(row) for row in summary['strata']]
     columns = {**table.objects, **table.images}
-    figures = {
-        row['measure']: distribution(row['measure'], columns[row['measure']])
-        for row in data['distributions']
-        if row['n']
-    }
-    ends = _extremes(table, images_dir) if images_dir is not None else None
+    known = [name for name, values in columns.items() if not np.isnan(values).all()]
     write_page(
         path,
         'clutter.html',
-        version=__version__,
-        data=data,
-        name=Path(data['annotations']).name,
-        bounds=bounds(Strata().cuts),
-        colors=STRATUM_COLORS,
-        sizes=list(SIZES),
+        summary=summary,
+        name=Path(summary['annotations']).name,
+        bounds=stratum_bounds(Strata().cuts),
+        colors=stratum_colors(len(strata)),
+        sizes=SIZES,
         enough=ENOUGH,
-        warnings=[stratum_warning(stratum) for stratum in strata if not stratum.enough],
-        strata_figure=strata_by_size(data['strata']) if data['strata'] else None,
-        figures=figures,
+        warnings=[stratum_warning(row) for row in summary['strata'] if not row['enough']],
+        strata=strata,
+        strata_figure=strata_by_size({stratum.name: stratum.sizes for stratum in strata}),
+        distributions=_distribution_table(summary['distributions']),
+        figures={name: distribution(name, columns[name]) for name in known},
         meanings=MEANINGS,
-        ends=ends,
+        extremes=_extremes(table, images_dir) if images_dir is not None else None,
     )
 
 
-def _extremes(table: ClutterTable, images_dir: PathLike) -> dict[str, list[Picture]]:
-    """Return pictures of the images with the highest and the lowest mean cover.
+def _stratum(row: dict[str, Any]) -> Stratum:
+    sizes = {size: row[size] for size in SIZES}
+    return Stratum(row['stratum'], row['objects'], row['images'], sizes, row['enough'])
 
-    Among equal ones, those with more objects come first. An image is shown at one end only.
+
+def _distribution_table(rows: list[dict[str, Any]]) -> Table:
+    header = ('measure', 'of', 'number', 'mean', 'median', '90th percentile', 'maximum')
+    cells = [
+        (
+            row['measure'],
+            row['of'],
+            str(row['n']),
+            *(short(row[key]) for key in ('mean', 'median', 'p90', 'max')),
+        )
+        for row in rows
+        if row['n']
+    ]
+    return Table('Every measure over the objects or the images', header, cells)
+
+
+def _extremes(table: ClutterTable, images_dir: PathLike) -> Extremes:
+    """Return pictures of the images with the highest and with the lowest mean cover.
+
+    Of images with equal cover, those with more objects come first. No image is in both lists.
     """
-    mean, number = table.mean_of_image('cover'), table.images['n_objects']
-    with_objects = np.flatnonzero(number > 0)
-    order = with_objects[np.lexsort((-number[with_objects], -mean[with_objects]))]
-    n = min(PICTURES, len(order) // 2 or len(order))
-    least = [i for i in np.lexsort((-number, mean)) if i in set(order[n:].tolist())][:n]
+    mean, n_objects = table.mean_of_image('cover'), table.images['n_objects']
+    with_objects = np.flatnonzero(n_objects > 0)
+    falling = with_objects[np.lexsort((-n_objects[with_objects], -mean[with_objects]))]
+    number = min(PICTURES, len(falling) // 2 or len(falling))
+    remaining = set(falling[number:].tolist())
+    rising = [i for i in np.lexsort((-n_objects, mean)) if i in remaining]
     paths = find_images(table.annotations, images_dir)
     strata, cover = Strata().apply(table.annotations), table.objects['cover']
-    return {
-        end: [stratum_picture(table.annotations, int(i), paths[i], cover, strata) for i in of]
-        for end, of in (('most', order[:n]), ('least', least))
-    }
+
+    def pictures(images: Any) -> list[Picture]:
+        return [stratum_picture(table.annotations, int(i), paths[i], cover, strata) for i in images]
+
+    return Extremes(pictures(falling[:number]), pictures(rising[:number]))

@@ -79,8 +79,8 @@ def test_the_ends_are_the_most_and_the_least_covered_images(tmp_path):
         for k in range(20)
         for n in range(2)
     ]
-    ends = _extremes(clutter_measures(data), write_images(tmp_path))
-    covers = [[float(p.caption.rsplit(' ', 1)[1]) for p in ends[end]] for end in ('most', 'least')]
+    extremes = _extremes(clutter_measures(data), write_images(tmp_path))
+    covers = [[float(p.caption.rsplit(' ', 1)[1]) for p in pictures] for pictures in extremes]
     assert covers == [[0.95, 0.9, 0.85, 0.8, 0.75, 0.7], [0, 0.05, 0.1, 0.15, 0.2, 0.25]]
 
 
