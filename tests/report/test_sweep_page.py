@@ -403,16 +403,17 @@ def test_a_refused_effect_shows_its_reason_in_the_table_and_in_the_markdown(chan
 
 
 def test_a_result_of_version_1_makes_a_page(tmp_path):
-    result = SweepResult.read(VERSION_1)
-    page = write_pages(result, tmp_path)
-    stored = json.loads(VERSION_1.read_text(encoding='utf-8'))['comparison']
+    data = json.loads(VERSION_1.read_text(encoding='utf-8'))
+    data['failed'] = [{'run': 'control/seed_1', 'log': 'control/seed_1/log.txt'}]
+    page = write_pages(SweepResult.from_dict(data), tmp_path)
+    stored = data['comparison']
     for arm, verdict in stored['verdicts'].items():
         assert verdict['sentence'] in page.words()
         effect = stored['effects'][arm]['overall']['AP']
         row = next(row for row in table(page, 'Effects on AP') if row[:2] == [arm, 'overall'])
         assert row[2] == f'{100 * effect["estimate"]:+.1f}'
     assert "'touching': 9 groups; a conclusion needs 10" in page.words()
-    assert 'Run wide/seed_0 failed' in page.words()
+    assert 'Run control/seed_1 failed' in page.words()
     assert 'No latency: there is no cost.json.' in page.words()
     assert 'Not shown: version 1 kept audits as text' in page.words()
     check_that_it_is_readable_without_eyes(page)
