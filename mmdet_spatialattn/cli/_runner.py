@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..errors import UserError, did_you_mean
+from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
 from ._command import Parser
 
@@ -141,7 +141,7 @@ def read_config(path: PathLike) -> 'Config':
     from mmengine.config import Config
 
     if not Path(path).is_file():
-        raise UserError(f'config {path} does not exist')
+        raise MissingFile(f'config {path} does not exist')
     try:
         return Config.fromfile(path)
     except Exception as error:

@@ -14,13 +14,11 @@ as if nothing had happened. A run that fails is reported and stops no other.
 import argparse
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..errors import UserError
+from ..errors import UserError, error_prefix
 from ..io import read_json, write_json
 from ..processors import count_processors
 from ._command import Parser, command, maybe_write_json, progress
@@ -66,7 +64,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     plan = load_plan(args.plan)
     for arm in plan.arms:
-        with _naming(f"arm '{arm.name}'"):
+        with error_prefix(f"arm '{arm.name}'"):
             options = checked_options(read_config(arm.config), args.cfg_options)
     plan = replace(plan, overrides={**plan.overrides, **options})
     folder = Path(args.work_dir or Path('work_dirs', plan.name)).resolve()
@@ -161,7 +159,7 @@ def check(plan: 'Plan', folder: Path) -> dict[str, 'Config']:
     configs, needed = {}, 0
     for arm in plan.arms:
         seeds = arm.seeds or plan.seeds
-        with _naming(f"arm '{arm.name}'"):
+        with error_prefix(f"arm '{arm.name}'"):
             configs[arm.name] = config = run_config(
                 Run(arm, seeds[0]), folder / arm.name, plan.overrides
             )
@@ -262,11 +260,3 @@ def _check_disk(folder: Path, needed: int) -> None:
             f'{existing} has {free / 2**30:.1f} GiB left and the checkpoints of the runs take '
             f'{needed / 2**30:.1f}: free some, or give a --work-dir on another disk'
         )
-
-
-@contextmanager
-def _naming(what: str) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f'{what}: {error}') from error

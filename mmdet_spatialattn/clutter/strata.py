@@ -82,8 +82,6 @@ class Strata:
             if rule.startswith('q'):
                 return cls(measure, quantiles=int(rule[1:]))
             return cls(measure, tuple(float(cut) for cut in rule.split(',')) if rule else ())
-        except UserError:
-            raise
         except ValueError as error:
             raise UserError(
                 f"strata '{text}' cannot be read; expected MEASURE:CUT,CUT,... as cover:0.1,0.3, "

@@ -6,7 +6,7 @@ from typing import Any, Optional
 import yaml
 
 from ..comparison.verdict import points
-from ..errors import UserError
+from ..errors import UserError, cannot_read
 from ..io import PathLike, atomic_path
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def read_metafile(path: PathLike) -> dict[str, Any]:
     try:
         return yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except OSError as error:
-        raise UserError(f'cannot read {path}: {error.strerror}') from error
+        raise cannot_read(path, error) from error
     except yaml.YAMLError as error:
         raise UserError(f'{path} is not YAML: {error}') from error
 

@@ -23,7 +23,7 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..errors import UserError, did_you_mean
+from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
 
 FOLDER_NAME = re.compile(r'[\w][\w.+-]*')
@@ -108,7 +108,7 @@ def load_plan(path: PathLike) -> Plan:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f'no plan at {path}')
+        raise MissingFile(f'no plan at {path}')
     try:
         values = Config.fromfile(path)._cfg_dict.to_dict()
     except Exception as error:  # whatever the plan's own code raises
@@ -153,7 +153,7 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
         )
     config = (path.parent / value['config']).resolve()
     if not config.is_file():
-        raise UserError(f"plan {path}: arm '{name}': no config at {config}")
+        raise MissingFile(f"plan {path}: arm '{name}': no config at {config}")
     seeds = value.get('seeds')
     own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
     return Arm(name, config, value.get('overrides', {}), own)

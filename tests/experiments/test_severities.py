@@ -48,5 +48,5 @@ def test_doses_are_severities_and_effects_those_without_clutter(tmp_path):
     assert 'test_evaluator.ann_file' not in verdict['plan']['overrides']
 
     with_severities(plan, folder, configs_of(plan, folder)['plain'])  # found, not written again
-    with pytest.raises(UserError, match=r'made for another plan \(severities \[1, 4\] and not'):
+    with pytest.raises(UserError, match=r'made for another plan \(severities \[1, 4\] instead of'):
         with_severities(replace(plan, severities=(2,)), folder, configs_of(plan, folder)['plain'])
