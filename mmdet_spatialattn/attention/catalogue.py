@@ -140,8 +140,6 @@ def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
             )
     try:
         return cls(in_channels, **kwargs)
-    except UserError:
-        raise
     except (ValueError, TypeError, KeyError, AssertionError) as error:
         raise UserError(f'{cls.__name__}({in_channels}): {error}') from error
 

@@ -1,7 +1,8 @@
-"""One view of several runs: bars in a terminal, a line per event elsewhere."""
+"""The progress of a sweep: bars in a terminal, a line per event elsewhere."""
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Optional
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Callable
 
 from rich.console import Console
 from rich.progress import (
@@ -13,16 +14,32 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-if TYPE_CHECKING:
-    from ..experiments.launch import State
+from .. import processors
+from ..experiments.launch import TESTING, TRAINING, RunStatus
+from ..experiments.progress import SweepProgress
+from ..results.sweep import FAILED, FINISHED, WAITING
+from ._command import progress
 
 
-class Board:
-    """Shows the states that :func:`~mmdet_spatialattn.experiments.launch.launch` reports.
+class ProgressDisplay(SweepProgress):
+    """Shows the progress of a sweep on stderr."""
 
-    Use as a context manager and call it with the states. In a terminal one bar counts all runs,
-    with the time that remains, and every run at work has one with phase, epoch and loss. Elsewhere
-    (a log) a line is printed when a run begins an epoch or another phase.
+    def steps(self, title: str) -> processors.Progress:
+        return progress(title)
+
+    @contextlib.contextmanager
+    def runs(self) -> Iterator[Callable[[Sequence[RunStatus]], None]]:
+        bars = RunBars()
+        with bars.progress:
+            yield bars.show
+
+
+class RunBars:
+    """The bars of several runs.
+
+    In a terminal one bar counts all runs, with the time that remains, and every run in progress has
+    one with its phase, epoch and loss. Elsewhere (a log) a line is printed when a run begins an
+    epoch or another phase.
     """
 
     def __init__(self) -> None:
@@ -30,7 +47,7 @@ class Board:
         self.progress = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
-            TextColumn('{task.fields[what]}'),
+            TextColumn('{task.fields[label]}'),
             TextColumn('elapsed'),
             TimeElapsedColumn(),
             TextColumn('left'),
@@ -39,49 +56,52 @@ class Board:
             disable=not self.console.is_terminal,
         )
         self.tasks: dict[str, TaskID] = {}
-        self.shown: dict[str, str] = {}
+        self.labels: dict[str, str] = {}
 
-    def __enter__(self) -> 'Board':
-        self.progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.progress.stop()
-
-    def __call__(self, states: 'list[State]') -> None:
-        summary = _summary(states)
-        self._update('all runs', len(states), sum(state.share for state in states), summary)
-        for state in states:
-            name = state.run.name
-            what = state.phase + (f', epoch {state.epoch}' if state.epoch else '')
-            loss = '' if state.loss is None else f', loss {state.loss:.3f}'
-            if state.phase in ('training', 'testing'):
-                self._update(name, 1, state.share, what + loss)
+    def show(self, statuses: Sequence[RunStatus]) -> None:
+        """Show the status of all runs."""
+        summary = _summary(statuses)
+        share = sum(status.share for status in statuses)
+        self._update('all runs', len(statuses), share, summary)
+        for status in statuses:
+            name = status.run.name
+            if status.phase in (TRAINING, TESTING):
+                self._update(name, 1, status.share, _label(status) + _loss(status))
             elif name in self.tasks:
                 self.progress.remove_task(self.tasks.pop(name))
-            if what != self.shown.setdefault(name, 'waiting') and not self.console.is_terminal:
-                ended = f' ({summary})' if state.phase in ('finished', 'failed') else ''
-                print(f'{name}: {what}{loss}{ended}', file=self.console.file, flush=True)
-            self.shown[name] = what
+            if not self.console.is_terminal:
+                self._log(status, summary)
 
-    def _update(self, name: str, total: int, completed: float, what: str) -> None:
+    def _update(self, name: str, total: int, completed: float, label: str) -> None:
         if name not in self.tasks:
-            self.tasks[name] = self.progress.add_task(name, total=total, what='')
-        self.progress.update(self.tasks[name], completed=completed, what=what)
+            self.tasks[name] = self.progress.add_task(name, total=total, label='')
+        self.progress.update(self.tasks[name], completed=completed, label=label)
+
+    def _log(self, status: RunStatus, summary: str) -> None:
+        """Print a line, if the run is in another phase or epoch than before."""
+        name, label = status.run.name, _label(status)
+        if label == self.labels.get(name, WAITING):
+            return
+        self.labels[name] = label
+        ended = f' ({summary})' if status.phase in (FINISHED, FAILED) else ''
+        print(f'{name}: {label}{_loss(status)}{ended}', file=self.console.file, flush=True)
 
 
-def _summary(states: 'list[State]') -> str:
+def _label(status: RunStatus) -> str:
+    return f'{status.phase}, epoch {status.epoch}' if status.epoch else status.phase
+
+
+def _loss(status: RunStatus) -> str:
+    return '' if status.loss is None else f', loss {status.loss:.3f}'
+
+
+def _summary(statuses: Sequence[RunStatus]) -> str:
     """Count the runs that have ended.
 
     Example:
         >>> _summary([])
         '0 of 0 finished'
     """
-    failed = sum(state.phase == 'failed' for state in states)
-    finished = sum(state.phase == 'finished' for state in states)
-    return f'{finished} of {len(states)} finished' + (f', {failed} failed' if failed else '')
+    failed = sum(status.phase == FAILED for status in statuses)
+    finished = sum(status.phase == FINISHED for status in statuses)
+    return f'{finished} of {len(statuses)} finished' + (f', {failed} failed' if failed else '')

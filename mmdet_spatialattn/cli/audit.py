@@ -35,8 +35,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     if args.size and min(args.size) < 1:
         raise UserError(f'--size: height and width must be positive, got {args.size}')
 
+    from ..experiments.checks import build_checked_model
     from ..insertion.audit_detector import audit_detector, input_size
-    from ._checks import build_checked_model
 
     config = load_config(args, needed=('model',))
     report = audit_detector(build_checked_model(config), config, args.size)

@@ -39,7 +39,10 @@ def main(argv: Optional[list[str]] = None) -> int:
     args = parser.parse_args(argv)
 
     from ..datasets.scenes import write_scenes
+    from ..errors import require
 
+    if args.preview:  # before the work, not after it
+        require('PIL', 'demo')
     written = write_scenes(
         args.out,
         images=args.images,

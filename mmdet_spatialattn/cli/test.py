@@ -36,7 +36,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         raise UserError(f'--out {args.out}: the name must end with .pkl')
 
     from ..compat.doctor import require_host
-    from ._checks import build_checked_model, check_checkpoint, check_data
+    from ..experiments.checks import build_checked_model, check_checkpoint, check_data
 
     require_host()
     config = load_config(args, NEEDED)

@@ -72,8 +72,6 @@ class Strata:
             if cuts.startswith('q'):
                 return cls(measure, quantiles=int(cuts[1:]))
             return cls(measure, tuple(float(cut) for cut in cuts.split(',')) if cuts else ())
-        except UserError:
-            raise
         except ValueError as error:
             raise UserError(
                 f"strata '{text}' cannot be read; expected MEASURE:CUT,CUT,... as cover:0.1,0.3, "

@@ -324,8 +324,6 @@ def _columns(
         blank = dict.fromkeys(names)
         lines = [rows.get(str(key), blank) for key in keys]  # type: ignore[union-attr]
         return {name: np.array([line[name] for line in lines], dtype=float) for name in names}
-    except UserError:
-        raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path}: '{of}' is damaged ({error}); write it again with spatialattn clutter --out"

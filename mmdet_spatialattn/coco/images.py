@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UserError, require
+from ..errors import MissingFile, UserError, cannot_read, require
 from ..io import PathLike
 from .annotations import Annotations
 
@@ -14,13 +14,13 @@ def find_images(annotations: Annotations, folder: PathLike) -> list[Path]:
     """Return the files of all images.
 
     Raises:
-        UserError: A file is missing; the message says how many are.
+        MissingFile: A file is missing; the message says how many are.
     """
     paths = [Path(folder) / name for name in annotations.file_names]
     missing = [i for i, path in enumerate(paths) if not path.is_file()]
     if missing:
         first, name = annotations.image_ids[missing[0]], annotations.file_names[missing[0]]
-        raise UserError(
+        raise MissingFile(
             f'{len(missing)} of the {len(paths)} images of {annotations.source} are not in '
             f'{folder} (first: image {first}, file_name {name!r}); give the folder that the '
             'file names are relative to'
@@ -42,7 +42,7 @@ def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
-        raise UserError(f'cannot read the image {path}: {error.strerror}') from error
+        raise cannot_read(f'the image {path}', error) from error
     image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     if image is None:
         raise UserError(f'{path} is not an image, or has a format that OpenCV cannot read')

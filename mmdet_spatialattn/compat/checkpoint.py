@@ -40,7 +40,7 @@ from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any, Callable, NoReturn, Optional, Union
 
-from ..errors import UserError
+from ..errors import UserError, cannot_read
 from .hook import after_import
 
 STATISTICS = ('min', 'max', 'current', 'mean')
@@ -60,8 +60,9 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
         map_location: See :func:`torch.load`.
 
     Raises:
-        UserError: The file is absent, damaged or no checkpoint, or it needs types that are not
-            known to be safe; the message names the file and the types.
+        MissingFile: The file does not exist.
+        UserError: It is damaged or not a checkpoint, or it needs types that are not known to be
+            safe; the message names the file and the types.
     """
     import torch
 
@@ -77,7 +78,7 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
                 checkpoint = torch.load(name, map_location, weights_only=_is_protected())
                 checkpoint = _finish(checkpoint)
     except OSError as error:
-        raise UserError(f'cannot read the checkpoint {name}: {error.strerror or error}') from error
+        raise cannot_read(f'the checkpoint {name}', error) from error
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
         raise UserError(f'{name} is not a checkpoint: it holds a {kind}, not a dictionary')

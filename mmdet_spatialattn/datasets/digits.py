@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import require
 
 LEVELS = range(5)
 SPLITS = ('train', 'val')
@@ -94,16 +94,9 @@ def load_glyphs(split: str) -> Glyphs:
     """Return the digits of ``'train'`` or ``'val'``.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        MissingExtra: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise UserError(
-            'the digits come with scikit-learn, which is not installed: pip install scikit-learn '
-            '(the extra mmdet_spatialattn[demo] names it)'
-        ) from error
-    digits = load_digits()
+    digits = require('sklearn.datasets', 'demo').load_digits()
     images = np.pad(digits.images.astype(np.float32), ((0, 0), (1, 1), (1, 1)))
     ids = np.arange(len(images))
     part = ids < TRAIN_GLYPHS if split == 'train' else ids >= TRAIN_GLYPHS
@@ -123,7 +116,7 @@ def render_scene(
         seed: Seed of the whole set.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        MissingExtra: scikit-learn is not installed.
 
     Example:
         >>> scene = render_scene('val', 0, levels=(0, 4))

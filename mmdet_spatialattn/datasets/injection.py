@@ -26,7 +26,7 @@ from ..clutter.measures import corners_of
 from ..coco import AnnotationSource, load_annotations
 from ..coco.images import box_windows, boxes_by_image, find_images, read_image
 from ..errors import UserError
-from ..io import PathLike, atomic_folder, read_json, write_json
+from ..io import PathLike, atomic_folder, read_json, write_bytes, write_json
 from ..processors import Progress, in_parallel, silent
 from ..registry import TRANSFORMS
 
@@ -389,9 +389,7 @@ def write_injected(
         image = read_image(paths[index], of.image_sizes[index])
         corners = corners_of(boxes[index])
         injected = injection.inject(image, corners, of.image_ids[index], paths[index])
-        target = folder / names[index]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(cv2.imencode('.png', injected.image)[1].tobytes())
+        write_bytes(folder / names[index], _png(injected.image))
         cover = float(injected.cover.max(initial=0))
         return {'placed': injected.placed, 'share': injected.share, 'largest_cover': cover}
 
@@ -453,9 +451,7 @@ def write_doses(
             if severity:
                 at = injection.at(severity)
                 pixels = at.inject(image, corners, of.image_ids[index], paths[index]).image
-            target = folder / f'severity{severity}' / names[index]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(cv2.imencode('.png', pixels)[1].tobytes())
+            write_bytes(folder / f'severity{severity}' / names[index], _png(pixels))
 
     data, new_names = read_json(annotations), dict(zip(of.image_ids, names))
     rows: dict[str, list[dict]] = {'images': [], 'annotations': []}
@@ -488,6 +484,10 @@ def doses_record(
         'max_cover': max_cover,
         'annotations': str(annotations),
     }
+
+
+def _png(image: np.ndarray) -> bytes:
+    return cv2.imencode('.png', image)[1].tobytes()
 
 
 def _png_names(names: list[str]) -> list[str]:

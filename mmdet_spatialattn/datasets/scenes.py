@@ -24,7 +24,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..io import PathLike, atomic_folder, differences, read_json, write_json
+from ..io import (
+    PathLike,
+    atomic_folder,
+    differences,
+    is_empty_folder,
+    read_json,
+    write_bytes,
+    write_json,
+)
 from ..processors import Progress, silent
 from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
 
@@ -63,7 +71,7 @@ def write_scenes(
 
     Raises:
         UserError: An argument is out of range, ``out`` holds something else or cannot be written,
-            or scikit-learn is not installed.
+            or scikit-learn is not installed (:class:`~mmdet_spatialattn.errors.MissingExtra`).
     """
     out = Path(out)
     levels = check_scenes(images, levels, size, seed)
@@ -76,14 +84,13 @@ def write_scenes(
     for split in SPLITS:
         load_glyphs(split)
     with atomic_folder(out) as folder:
-        (folder / 'images').mkdir()
         coco: dict[str, dict[str, Any]] = {name: _empty(manifest) for name in ANNOTATIONS}
         for split, index in progress(jobs, len(jobs)):
             scene = render_scene(split, index, levels, size, seed)
             objects = _objects(scene)
             for level, pixels in scene.images.items():
                 name = f'{split}_{index:05d}_level{level}.png'
-                (folder / 'images' / name).write_bytes(encode_png(pixels))
+                write_bytes(folder / 'images' / name, encode_png(pixels))
                 _add(coco[split], name, index, level, size, objects)
                 if split == 'train' and level == levels[index % len(levels)]:
                     _add(coco['train_mixed'], name, index, level, size, objects)
@@ -140,7 +147,7 @@ def check_scenes(
 
 def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
     """Return whether ``out`` holds the set of ``manifest``; False when it is absent or empty."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or is_empty_folder(out):
         return False
     if not (out / MANIFEST).is_file():
         raise UserError(f'{out} exists and is no set of scenes: give a new or an empty folder')

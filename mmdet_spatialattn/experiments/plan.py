@@ -23,8 +23,10 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..errors import UserError, did_you_mean
+from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
+from ..results import Run
+from ..results.sweep import WAITING
 
 FOLDER_NAME = re.compile(r'[\w][\w.+-]*')
 
@@ -44,19 +46,6 @@ class Arm:
     config: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: Optional[tuple[int, ...]] = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """One arm trained with one seed."""
-
-    arm: Arm
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """``<arm>/seed_<k>``, also the folder below the plan's."""
-        return f'{self.arm.name}/seed_{self.seed}'
 
 
 @dataclass(frozen=True)
@@ -95,8 +84,12 @@ class Plan:
     @property
     def runs(self) -> list[Run]:
         """All runs, seed by seed, so that an interrupted sweep has whole comparisons."""
-        seeds = [[Run(arm, seed) for seed in arm.seeds or self.seeds] for arm in self.arms]
-        return [run for runs in zip_longest(*seeds) for run in runs if run]
+        rounds = zip_longest(*(self.runs_of(arm) for arm in self.arms))
+        return [run for runs in rounds for run in runs if run is not None]
+
+    def runs_of(self, arm: Arm) -> list[Run]:
+        """Return the runs of one arm."""
+        return [Run(arm.name, seed, WAITING) for seed in arm.seeds or self.seeds]
 
 
 def load_plan(path: PathLike) -> Plan:
@@ -108,7 +101,7 @@ def load_plan(path: PathLike) -> Plan:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f'no plan at {path}')
+        raise MissingFile(f'no plan at {path}')
     try:
         values = Config.fromfile(path)._cfg_dict.to_dict()
     except Exception as error:  # whatever the plan's own code raises
@@ -130,7 +123,7 @@ def load_plan(path: PathLike) -> Plan:
         name = values.get(role)
         if name is not None and name not in names:
             raise UserError(
-                f"plan {path}: {role} '{name}' is no arm{did_you_mean(name, names)} "
+                f"plan {path}: unknown {role} '{name}'{did_you_mean(name, names)} "
                 f'(arms: {", ".join(names)})'
             )
     values.update(arms=arms, seeds=_seeds(f'plan {path}', values['seeds']))
@@ -153,7 +146,7 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
         )
     config = (path.parent / value['config']).resolve()
     if not config.is_file():
-        raise UserError(f"plan {path}: arm '{name}': no config at {config}")
+        raise MissingFile(f"plan {path}: arm '{name}': no config at {config}")
     seeds = value.get('seeds')
     own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
     return Arm(name, config, value.get('overrides', {}), own)
@@ -162,7 +155,7 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
 def _severities(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     severities = values['severities']
     if not isinstance(severities, (list, tuple)) or not set(severities) <= {1, 2, 3, 4, 5}:
-        raise UserError(f'plan {path}: severities are some of 1 to 5, got {severities!r}')
+        raise UserError(f'plan {path}: severities must be numbers from 1 to 5, got {severities!r}')
     for key in ('dose', 'group_by'):
         if values.get(key):
             raise UserError(

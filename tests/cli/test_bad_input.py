@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmdet_spatialattn.cli import _checks as checks
 from mmdet_spatialattn.cli import main
+from mmdet_spatialattn.experiments import checks
 
 ATTENTION = dict(cfg=dict(type='CBAM'), stages=(False, True, False, False), position='after_conv3')
 

@@ -143,7 +143,7 @@ def test_a_set_that_is_there_is_left_alone(digits):
 
 
 def test_another_set_is_refused_and_the_difference_named(digits):
-    with pytest.raises(UserError, match=r'images 20 and not 30.*seed 5 and not 0'):
+    with pytest.raises(UserError, match=r'images 20 instead of 30.*seed 5 instead of 0'):
         write_scenes(digits, images=30, levels=[0, 2, 4], size=128, seed=0)
 
 
@@ -158,7 +158,10 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ('manifest', 'message'),
-    [([], 'format None and not'), ({'format': 'clutter digits, version 0'}, 'version 0 and not')],
+    [
+        ([], 'format None instead of'),
+        ({'format': 'clutter digits, version 0'}, 'version 0 instead of'),
+    ],
 )
 def test_a_strange_manifest_is_refused(tmp_path, manifest, message):
     write_json(tmp_path / MANIFEST, manifest)

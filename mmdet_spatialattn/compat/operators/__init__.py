@@ -17,7 +17,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Callable, NoReturn, Optional
 
-from ...errors import UserError
+from ...errors import MissingExtra, UserError
 from .table import OPERATORS
 
 EXTENSION = 'mmcv._ext'
@@ -48,7 +48,7 @@ def operator_sources() -> dict[str, str]:
     try:
         importlib.import_module('mmcv.ops')
     except ImportError as error:
-        raise UserError(_unloadable(error)) from error
+        raise _unloadable(error) from error
     extension = sys.modules[EXTENSION]
     ours = {name: operator.source for operator in OPERATORS for name in operator.functions}
     sources = {}
@@ -136,10 +136,10 @@ def _operator_of(function: str) -> str:
     return re.sub(r'_(forward|backward)(_\w+)?$', '', function)
 
 
-def _unloadable(error: ImportError) -> str:
+def _unloadable(error: ImportError) -> UserError:
     if isinstance(error, ModuleNotFoundError) and error.name == 'mmcv':
-        return "mmcv is not installed; pip install 'mmdet_spatialattn[lite]'"
-    return (
+        return MissingExtra("mmcv is not installed; pip install 'mmdet_spatialattn[lite]'")
+    return UserError(
         f'mmcv.ops cannot be loaded: {error}; a compiled mmcv that does not fit this torch is '
         'best replaced: pip uninstall mmcv, then pip install mmcv-lite'
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError, did_you_mean
+from ..errors import MissingFile, UserError, did_you_mean, error_prefix
 from ..io import read_json
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def check_data(config: 'Config', *dataloaders: str) -> None:
         for metric in _listed(config[evaluator]):
             path = metric.get('ann_file') if isinstance(metric, dict) else None
             if path and _is_local(path) and not Path(path).is_file():
-                raise UserError(
+                raise MissingFile(
                     f'{evaluator}: annotation file {path} does not exist; give its place with '
                     f'--cfg-options {evaluator}.ann_file=FILE'
                 )
@@ -72,7 +72,7 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
         with quiet(), DefaultScope.overwrite_default_scope(scope):
             return MODELS.build(config.model)
     except UserError as error:
-        raise UserError(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
+        raise type(error)(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
     except KeyError as error:
         unknown = re.search(r'(\S+) is not in the \S+ registry', str(error.args[0]))
         if unknown is None:
@@ -154,7 +154,7 @@ def _check_dataset(config: 'Config', place: str, dataset: dict, with_truth: bool
         return
     if root and not Path(root).is_dir():
         key = 'data_root' if config.get('data_root') == root else f'{place}.data_root'
-        raise UserError(
+        raise MissingFile(
             f'{place}: data root {root} does not exist; put the data there, or give its place with '
             f'--cfg-options {key}=DIR'
         )
@@ -162,7 +162,7 @@ def _check_dataset(config: 'Config', place: str, dataset: dict, with_truth: bool
         return
     path = Path(root, dataset['ann_file'])
     if not path.is_file():
-        raise UserError(
+        raise MissingFile(
             f'{place}: annotation file {path} does not exist; put it there, or give its place with '
             f'--cfg-options {place}.ann_file=FILE'
         )
@@ -189,7 +189,7 @@ def _check_dataset(config: 'Config', place: str, dataset: dict, with_truth: bool
     folder = Path(root, (dataset.get('data_prefix') or {}).get('img', ''))
     first = next((image.get('file_name') for image in content['images']), None)
     if first and not (folder / first).is_file():
-        raise UserError(
+        raise MissingFile(
             f'{place}: image {folder / first}, the first of {path}, does not exist; data_prefix '
             'says where images are, below data_root'
         )
@@ -241,10 +241,8 @@ def _check_attention(path: str, part: dict) -> None:
     if isinstance(name, str) and name.startswith(f'{MODELS.scope}.'):
         MODELS.import_from_location()
         if name.split('.', 1)[1] not in MODELS.module_dict:
-            try:
+            with error_prefix(path):
                 find_attention(name)
-            except UserError as error:
-                raise UserError(f'{path}: {error}') from error
 
 
 def _check_plugins(path: str, part: dict) -> None:
