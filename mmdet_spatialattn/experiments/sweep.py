@@ -20,12 +20,12 @@ from threading import Thread
 import torch
 from mmengine.config import Config
 
-from ..clutter.strata import stratify, stratify_images
+from ..clutter import stratify, stratify_images
 from ..coco import Annotations, load_annotations
-from ..comparison.warmup import compile_ahead
+from ..comparison import warm_up
 from ..compat.doctor import require_host
 from ..errors import UserError, error_prefix, require
-from ..evaluation.evaluator import Problem
+from ..evaluation import EvaluationTask
 from ..io import PathLike, differences, is_empty_folder, read_json, write_json
 from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
@@ -80,7 +80,7 @@ def run_sweep(
     sweep = check(plan, folder)
     _claim(sweep)
     sweep = _with_severities(sweep, progress)
-    Thread(target=compile_ahead, daemon=True).start()  # passes while the first runs train
+    Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
     with progress.runs() as watch:
         launch(
             plan.runs, sweep.folder, configs=sweep.configs, jobs=jobs, device=device, watch=watch
@@ -258,7 +258,7 @@ def _load_test_set(plan: Plan, config: Config) -> Annotations:
     """
     annotations = load_annotations(coco_files(config.test_dataloader).annotations)
     group_by = None if plan.severities else plan.group_by
-    Problem(annotations, stratify(plan.strata, annotations), group_by=group_by)
+    EvaluationTask(annotations, stratify(annotations, plan.strata), group_by=group_by)
     if plan.dose and not plan.severities:
         stratify_images(annotations, plan.dose)
     return annotations

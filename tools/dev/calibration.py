@@ -26,7 +26,7 @@ import numpy as np
 from mmdet_spatialattn.clutter import object_values
 from mmdet_spatialattn.coco import Annotations, Detections
 from mmdet_spatialattn.comparison import compare
-from mmdet_spatialattn.comparison.compare import estimate_of
+from mmdet_spatialattn.results import Estimate
 from mmdet_spatialattn.evaluation import evaluate
 from mmdet_spatialattn.io import write_json
 
@@ -133,15 +133,15 @@ def trial(setting: Setting, seed: int) -> dict[str, dict[str, Row]]:
     result = compare(scene.annotations, arms, n_boot=N_BOOT, seed=seed, threads=1)
     rows: dict[str, dict[str, Row]] = {}
     for arm in ('same', 'better'):
-        found = {
-            'effect': result.effects[arm]['overall'],
-            'effect in clutter': result.effects[arm]['crowded'],
-            'clutter gain': result.clutter_gain[arm]['plain'],
+        estimates = {
+            'effect': result.effect(arm),
+            'effect in clutter': result.effect(arm, 'crowded'),
+            'clutter gain': result.gain(arm),
         }
         rows[arm] = {
-            name: (one.estimate, one.low, one.high, one.p)
-            for name, effects in found.items()
-            if (one := estimate_of(effects))
+            name: (estimate.estimate, estimate.low, estimate.high, estimate.p)
+            for name, estimate in estimates.items()
+            if isinstance(estimate, Estimate)
         }
     return rows
 
