@@ -36,7 +36,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     table = clutter_measures(args.annotations, args.images, progress=progress('images'))
     print(table)
     if args.out:
-        table.write(args.out)
+        table.to_json(args.out)
         print(f'\n{args.out}: written')
     if args.html:
         from ..report.clutter_page import write_clutter_page

@@ -1,5 +1,6 @@
 """The page of ``spatialattn clutter``: how cluttered a data set is, with its extreme images."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
 
@@ -36,7 +37,9 @@ def write_clutter_page(
     require('plotly', 'report')
     from .figures import STRATUM_COLORS, distribution, strata_by_size
 
-    data = table.summary()
+    strata = table.strata()
+    rows = [{**asdict(stratum), 'stratum': stratum.name, **stratum.sizes} for stratum in strata]
+    data = {**table.summary(), 'strata': rows}
     columns = {**table.objects, **table.images}
     figures = {
         row['measure']: distribution(row['measure'], columns[row['measure']])
@@ -54,7 +57,7 @@ def write_clutter_page(
         colors=STRATUM_COLORS,
         sizes=list(SIZES),
         enough=ENOUGH,
-        warnings=[stratum_warning(row) for row in data['strata'] if not row['enough']],
+        warnings=[stratum_warning(stratum) for stratum in strata if not stratum.enough],
         strata_figure=strata_by_size(data['strata']) if data['strata'] else None,
         figures=figures,
         meanings=MEANINGS,

@@ -146,8 +146,8 @@ def test_a_stratum_drawn_at_random_scores_as_the_whole_does():
     overall = draws[0].overall
     assert 0.15 < overall['AP'] < 0.6
     for name in ('tenth', 'third', 'most'):
-        ap = np.array([d.strata[name]['AP'] - d.strata[name]['AP_lift'] for d in draws])
-        mr = np.array([d.strata[name]['MR'] for d in draws])
+        ap = np.array([d.metrics[name]['AP'] - d.metrics[name]['AP_lift'] for d in draws])
+        mr = np.array([d.metrics[name]['MR'] for d in draws])
         # The draws are of one data set; four standard errors of their mean, and what the lift's own
         # 32 slices leave.
         assert abs(ap.mean() - overall['AP']) < 4 * ap.std() / np.sqrt(12) + 0.004, name

@@ -15,9 +15,9 @@ from mmdet_spatialattn.clutter.measures import (
     visible_boxes,
 )
 from mmdet_spatialattn.clutter.table import spearman
-from mmdet_spatialattn.coco import load_annotations
-from mmdet_spatialattn.coco.images import read_image
+from mmdet_spatialattn.coco import load_annotations, read_image
 from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.results import Refused
 from tests.evaluation.samples import small_set, write_images
 
 
@@ -54,7 +54,7 @@ def test_pixels_are_measured_outside_all_boxes_crowd_regions_too(images):
 
 def test_the_sidecar_is_keyed_by_ids_and_comes_back(images, tmp_path):
     table = clutter_measures(small_set(), images)
-    table.write(tmp_path / 'sidecar.json')
+    table.to_json(tmp_path / 'sidecar.json')
     data = json.loads((tmp_path / 'sidecar.json').read_text())
     assert data['format'] == 'mmdet_spatialattn clutter' and data['version'] == 1
     assert list(data['objects']) == ['10', '11']
@@ -62,17 +62,17 @@ def test_the_sidecar_is_keyed_by_ids_and_comes_back(images, tmp_path):
     assert data['images']['7']['n_objects'] == 2
     assert set(data['meanings']) == {*data['objects']['10'], *data['images']['7']}
     again = ClutterTable.read(tmp_path / 'sidecar.json', small_set())
-    for of in ('objects', 'images'):
-        columns = getattr(again, of)
-        assert list(columns) == list(getattr(table, of))
-        for name, values in getattr(table, of).items():
+    for unit in ('objects', 'images'):
+        columns = getattr(again, unit)
+        assert list(columns) == list(getattr(table, unit))
+        for name, values in getattr(table, unit).items():
             np.testing.assert_array_equal(columns[name], values)
 
 
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda data: data.update(format='coco'), 'no clutter sidecar'),
+        (lambda data: data.update(format='coco'), 'is not a clutter sidecar'),
         (lambda data: data.update(version=2), 'has version 2'),
         (lambda data: data['objects'].pop('10'), '1 of 2 objects are not in it'),
         (lambda data: data['images'].update({'9': {}}), 'written for other annotations'),
@@ -83,7 +83,7 @@ def test_the_sidecar_is_keyed_by_ids_and_comes_back(images, tmp_path):
     ],
 )
 def test_a_sidecar_that_does_not_fit_is_refused(tmp_path, change, message):
-    data = clutter_measures(small_set()).to_json()
+    data = clutter_measures(small_set()).to_dict()
     change(data)
     (tmp_path / 'sidecar.json').write_text(json.dumps(data))
     with pytest.raises(UserError, match=message):
@@ -105,12 +105,27 @@ def test_the_text_names_the_set_and_its_measures():
     assert "stratum 'crowded' has 2 objects, fewer than 30" in text
 
 
+def test_a_notebook_shows_the_tables_of_the_text():
+    table = clutter_measures(small_set())
+    tables = table.tables()
+    assert [t.header[0] for t in tables] == ['measure', '', 'stratum']
+    assert table._repr_html_() == ''.join(t.html() for t in tables)
+    assert all(t.text() in str(table) for t in tables)
+
+
+def test_the_summary_is_plain_data():
+    summary = clutter_measures(small_set()).summary()
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert summary['correlations']['objects']['max_iou']['rel_size'] is None  # constant
+    assert summary['strata'][2]['sizes'] == {'small': 2, 'medium': 0, 'large': 0}
+
+
 def test_strata_are_counted_by_hand():
-    rows = clutter_measures(small_set()).strata()
-    counts = [(row['stratum'], row['objects'], row['images'], row['small']) for row in rows]
+    strata = clutter_measures(small_set()).strata()
+    counts = [(s.name, s.objects, s.images, s.sizes['small']) for s in strata]
     assert counts == [('clean', 0, 0, 0), ('touching', 0, 0, 0), ('crowded', 2, 1, 2)]
-    assert not any(row['enough'] for row in rows)
-    assert [row['objects'] for row in clutter_measures(small_set()).strata('max_iou:0.5')] == [2, 0]
+    assert not any(stratum.enough for stratum in strata)
+    assert [s.objects for s in clutter_measures(small_set()).strata('max_iou:0.5')] == [2, 0]
 
 
 def test_correlations_know_sizes_of_objects_and_of_images():
@@ -119,16 +134,17 @@ def test_correlations_know_sizes_of_objects_and_of_images():
     table.objects['cover'][:2] = [0.9, 0.1]
     correlations = table.correlations()
     assert correlations['objects']['cover']['rel_size'] == pytest.approx(-1)
-    assert correlations['objects']['max_iou']['rel_size'] is None  # constant
+    constant = correlations['objects']['max_iou']['rel_size']
+    assert constant == Refused('all values of a measure are equal')
     assert 'occlusion' not in correlations['objects']
     assert 'mean rel_size' in correlations['images']
 
 
 def test_a_set_without_objects_has_a_table_too():
     table = clutter_measures({**small_set(), 'annotations': []})
-    assert table.strata() == []
+    assert table.strata() == ()
     assert '0 objects in 2 images' in str(table)
-    assert table.to_json()['objects'] == {}
+    assert table.to_dict()['objects'] == {}
 
 
 def test_spearman_equals_scipy_with_ties_and_gaps():
@@ -139,8 +155,8 @@ def test_spearman_equals_scipy_with_ties_and_gaps():
     a[rng.integers(0, 200, 20)] = np.nan
     assert spearman(a, b) == pytest.approx(spearmanr(a, b, nan_policy='omit').statistic, abs=1e-12)
     assert spearman(a, b) == pytest.approx(expected, abs=0.1)
-    assert spearman(a, np.ones(200)) is None
-    assert spearman(a[:0], b[:0]) is None
+    assert spearman(a, np.ones(200)) == Refused('all values of a measure are equal')
+    assert spearman(a[:0], b[:0]) == Refused('fewer than two values of both measures')
 
 
 def test_visible_boxes_are_found_under_the_names_in_use():
@@ -154,8 +170,8 @@ def test_objects_can_be_sorted_by_their_occlusion():
     data = small_set()
     for row, height in zip(data['annotations'], (10, 4)):
         row['vis_bbox'] = [*row['bbox'][:3], height]
-    rows = clutter_measures(data).strata('occlusion:0.35')
-    assert [row['objects'] for row in rows] == [1, 1]
+    strata = clutter_measures(data).strata('occlusion:0.35')
+    assert [stratum.objects for stratum in strata] == [1, 1]
 
 
 @pytest.mark.parametrize('value', ['x', [1, 2, 3], [0, 0, -1, 2], [0, 0, None, 2], {}])

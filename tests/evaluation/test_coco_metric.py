@@ -100,9 +100,10 @@ def test_every_stratum_has_the_numbers_of_evaluate(tmp_path):
     assert [path.name for path in (tmp_path / 'kept').iterdir()] == ['arm.bbox.json']
     expected = evaluate(tmp_path / 'ann.json', f'{prefix}.bbox.json', strata='max_iou:0.05')
     assert len(expected.strata) == 2
-    for name, values in expected.strata.items():
-        assert found[f'clutter/{name}_AP'] == values['AP']
-    counts = [found[f'clutter/{name}_objects'] for name in expected.strata]
+    for stratum in expected.strata:
+        ap = expected.metrics[stratum.name]['AP']
+        assert found[f'clutter/{stratum.name}_AP'] == ap
+    counts = [found[f'clutter/{stratum.name}_objects'] for stratum in expected.strata]
     assert sum(counts) == sum(not row['iscrowd'] for row in data['annotations'])
     assert round(expected.overall['AP'], 3) == found['coco/bbox_mAP']
 
@@ -113,10 +114,11 @@ def test_masks_are_evaluated_beside_boxes(tmp_path):
     expected, _ = run(CocoMetric, data, samples, **options)
     found, _ = run(ClutterCocoMetric, data, samples, outfile_prefix=str(tmp_path / 'x'), **options)
     assert {name: found[name] for name in expected} == expected
-    strata = evaluate(tmp_path / 'ann.json', tmp_path / 'x.segm.json', iou_type='segm').strata
-    assert found['clutter/crowded_segm_AP'] == strata['crowded']['AP']
+    expected = evaluate(tmp_path / 'ann.json', tmp_path / 'x.segm.json', iou_type='segm')
+    crowded = expected.metrics['crowded']
+    assert found['clutter/crowded_segm_AP'] == crowded['AP']
     alone, _ = run(ClutterCocoMetric, data, samples, **{**options, 'metric': 'segm'})
-    assert alone['clutter/crowded_AP'] == strata['crowded']['AP']
+    assert alone['clutter/crowded_AP'] == crowded['AP']
 
 
 def test_without_a_file_the_objects_of_the_samples_count(tmp_path):

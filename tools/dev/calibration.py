@@ -151,7 +151,7 @@ def truth_of_run(setting: Setting, better: float, seed: int) -> list[float]:
     rng = np.random.default_rng([11, seed])
     scene = draw_scene(rng, 4000)
     result = evaluate(scene.annotations, draw_run(rng, scene, setting, better))
-    crowded, clean = (result.strata[name]['AP'] for name in ('crowded', 'clean'))
+    crowded, clean = (result.metrics[name]['AP'] for name in ('crowded', 'clean'))
     return [result.overall['AP'], crowded, crowded - clean]
 
 
