@@ -21,13 +21,13 @@ from ..evaluation import (
     ERROR_TYPES,
     MAX_DETECTIONS,
     CurveKey,
-    Evaluation,
     EvaluationTask,
+    RunEvaluation,
     evaluate_run,
 )
-from ..evaluation.metrics import UNDEFINED
 from ..io import PathLike, write_json
 from ..processors import Progress, silent
+from ..results import OVERALL, Refused
 from ..tables import text_table
 from .inference import LEVEL, POWER, Estimate, difference, holm
 from .runs import Arms, check_arms, evaluate_arms, notes_on_runs
@@ -66,7 +66,7 @@ class Comparison:
     annotations: dict[str, Any]
     settings: dict[str, Any]
     strata: list[dict[str, Any]]
-    arms: dict[str, list[Evaluation]]
+    arms: dict[str, list[RunEvaluation]]
     effects: dict[str, dict[str, Effects]]
     error_effects: dict[str, dict[str, Effects]]
     clutter_gain: dict[str, dict[str, Effects]]
@@ -130,8 +130,7 @@ class Comparison:
         places = ['overall', *(row['stratum'] for row in self.strata)]
         rows = []
         for arm, runs in self.arms.items():
-            means = [_mean([run.overall for run in runs])]
-            means += [_mean([run.strata[place] for run in runs]) for place in places[1:]]
+            means = [_mean([_numbers(run, place) for run in runs]) for place in places]
             rows.append((arm, str(len(runs)), *(_points(mean['AP']) for mean in means)))
         parts.append(text_table(('AP', 'runs', *places), rows))
         header = ('', 'effect on AP', f'{LEVEL:.0%} interval', 'p (Holm)', 'detectable')
@@ -197,7 +196,7 @@ class _Differences:
     """The evaluated runs, and what is made of them."""
 
     def __init__(
-        self, problem: EvaluationTask, runs: dict[str, list[Evaluation]], baseline: str
+        self, problem: EvaluationTask, runs: dict[str, list[RunEvaluation]], baseline: str
     ) -> None:
         self.problem, self.runs, self.baseline = problem, runs, baseline
         self.names = problem.strata.names
@@ -280,7 +279,7 @@ class _Differences:
     def _effects(self, arm: str, scope: Scope, metrics: dict[str, CurveKey]) -> Effects:
         refusal = self.problem.refusal(scope)
         if refusal:
-            return {'refused': refusal}
+            return {'refused': refusal.reason}
         return {n: self._difference(arm, m, [(1, scope)]) for n, m in metrics.items()}
 
     def _gains(self, arm: str) -> dict[str, Effects]:
@@ -288,9 +287,10 @@ class _Differences:
         plain = [(1, Scope(most)), (-1, Scope(least))]
         refusal = self.problem.refusal(Scope(most), Scope(least))
         if not most:
-            refusal = 'there is one stratum only'
+            refusal = Refused('there is one stratum only')
         if refusal:
-            return {'plain': {'refused': refusal}, 'size_adjusted': {'refused': refusal}}
+            refused: Effects = {'refused': refusal.reason}
+            return {'plain': refused, 'size_adjusted': refused}
         sizes = [z for z in SIZES if not self.problem.refusal(Scope(most, z), Scope(least, z))]
         held = {size: self.counts[Scope(most, size)].objects for size in SIZES}
         total = sum(held[size] for size in sizes)
@@ -345,7 +345,7 @@ class _Differences:
                 yield f'nothing is concluded from {refusal}'
         for arm, runs in self.runs.items():
             for run in runs:
-                yield from run.notes
+                yield from run.evaluation.notes
             first = [run.replicates[CurveKey(Scope(), 'AP')] for run in runs]
             if any((a == b).all() for i, a in enumerate(first) for b in first[:i]):
                 yield f"'{arm}' has runs with the same detections: were the seeds the same?"
@@ -373,30 +373,47 @@ def plain(value: Any) -> Any:
 
 def _mean(runs: list[dict[str, float]]) -> dict[str, float]:
     """Average metrics over runs; NaN where one is undefined. Numbers of objects are all equal."""
-    defined = [{k: np.nan if v == UNDEFINED else v for k, v in run.items()} for run in runs]
     return {
-        name: value if isinstance(value, int) else float(np.mean([run[name] for run in defined]))
-        for name, value in defined[0].items()
+        name: value if isinstance(value, int) else float(np.mean([run[name] for run in runs]))
+        for name, value in runs[0].items()
     }
 
 
-def _arm(runs: list[Evaluation]) -> dict[str, Any]:
+def _numbers(run: RunEvaluation, place: str) -> dict[str, float]:
+    """Return the metrics of a run at a place; NaN where one is refused."""
+    numbers: dict[str, float] = {}
+    for stratum in run.evaluation.strata:
+        if stratum.name == place:
+            numbers.update(objects=stratum.objects, images=stratum.images)
+            if stratum.groups is not None:
+                numbers['groups'] = stratum.groups
+    for name, value in run.evaluation.metrics[place].items():
+        numbers[name] = math.nan if isinstance(value, Refused) else value
+    return numbers
+
+
+def _arm(runs: list[RunEvaluation]) -> dict[str, Any]:
     """Return the means over the runs of an arm, and every run."""
     every = [
         {
-            'source': run.source,
-            'overall': _mean([run.overall]),
-            'strata': run.strata,
-            'errors': run.error_counts,
+            'source': run.evaluation.source,
+            'overall': _numbers(run, OVERALL),
+            'strata': {s.name: _numbers(run, s.name) for s in run.evaluation.strata},
+            'errors': run.evaluation.errors,
         }
         for run in runs
     ]
     return {
-        'overall': _mean([run.overall for run in runs]),
-        'strata': {name: _mean([run.strata[name] for run in runs]) for name in runs[0].strata},
+        'overall': _mean([_numbers(run, OVERALL) for run in runs]),
+        'strata': {
+            s.name: _mean([_numbers(run, s.name) for run in runs])
+            for s in runs[0].evaluation.strata
+        },
         'errors': {
-            place: {e: float(np.mean([r.error_counts[place][e] for r in runs])) for e in counts}
-            for place, counts in runs[0].error_counts.items()
+            place: {
+                e: float(np.mean([r.evaluation.errors[place][e] for r in runs])) for e in counts
+            }
+            for place, counts in runs[0].evaluation.errors.items()
         },
         'runs': every,
     }

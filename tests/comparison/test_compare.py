@@ -50,7 +50,7 @@ def test_a_better_arm_is_found_better(problem):
     truth, runs = problem
     result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=300)
     effect = estimate_of(result.effects['better']['overall'])
-    points = [result.arms[arm][0].overall['AP'] for arm in ('better', 'base')]
+    points = [result.arms[arm][0].evaluation.overall['AP'] for arm in ('better', 'base')]
     assert effect.estimate == pytest.approx(points[0] - points[1], abs=1e-12)
     assert 0 < effect.low < effect.estimate < effect.high
     assert effect.p <= effect.p_holm < 0.05
@@ -303,7 +303,7 @@ def test_masks_are_compared_too(problem):
     arms = {'base': [runs['a0']], 'better': [runs['b0']]}
     result = compare(truth, arms, n_boot=100, iou_type='segm')
     expected = pycocotools_evaluate(truth, runs['a0'], 'segm').stats[0]
-    assert result.arms['base'][0].overall['AP'] == expected
+    assert result.arms['base'][0].evaluation.overall['AP'] == expected
 
 
 def test_the_figure_and_the_frame_hold_the_estimates(problem):

@@ -94,8 +94,8 @@ def test_a_false_detection_in_an_image_without_objects_counts_at_its_own_dose():
     # The first detection of the last dose is false: precision n / (n + 1), at best 38 / 39.
     assert run['AP'] == pytest.approx([1, 1, 38 / 39])
     strata = stratify_images(load_annotations(truth), 'level')
-    found = evaluate(truth, found, strata=strata).strata
-    assert [found[name]['AP'] for name in strata.names] == pytest.approx(run['AP'])
+    metrics = evaluate(truth, found, strata=strata).metrics
+    assert [metrics[name]['AP'] for name in strata.names] == pytest.approx(run['AP'])
 
 
 def test_what_sums_up_the_doses_by_hand():
