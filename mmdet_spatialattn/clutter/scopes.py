@@ -8,7 +8,8 @@ import numpy as np
 
 from ..coco import Annotations, Detections
 from ..jit import jit
-from .strata import Stratification
+from ..results import Stratum
+from .strata import ENOUGH, Stratification
 
 SIZES = {'small': (0, 32**2), 'medium': (32**2, 96**2), 'large': (96**2, 1e5**2)}
 """COCO's sizes by area; both bounds belong to a size, as in pycocotools."""
@@ -54,6 +55,19 @@ def members(scopes: Sequence[Scope], area: np.ndarray, stratum: np.ndarray) -> n
         if scope.stratum is not None:
             row &= stratum == scope.stratum
     return inside
+
+
+def describe_strata(annotations: Annotations, strata: Stratification) -> tuple[Stratum, ...]:
+    """Return the size of every stratum; it is enough with :data:`.strata.ENOUGH` objects."""
+    described = []
+    for s, name in enumerate(strata.names):
+        scopes = [Scope(s, size) for size in (None, *SIZES)]
+        inside = members(scopes, annotations.area, strata.labels) & ~annotations.iscrowd
+        n_objects, *by_size = inside.sum(axis=1).tolist()
+        n_images = len(np.unique(annotations.image[inside[0]]))
+        sizes = dict(zip(SIZES, by_size))
+        described.append(Stratum(name, n_objects, n_images, sizes, n_objects >= ENOUGH))
+    return tuple(described)
 
 
 def charged_strata(

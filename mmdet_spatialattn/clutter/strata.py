@@ -7,6 +7,7 @@ import numpy as np
 
 from ..coco import Annotations
 from ..errors import UserError, did_you_mean
+from ..results import OVERALL
 from .measures import IMAGE_MEASURES, OBJECT_MEASURES, measure_images, measure_objects
 
 DEFAULT_CUTS = {'cover': (0.1, 0.3), 'max_iou': (0.1, 0.3), 'max_iou_same': (0.1, 0.3)}
@@ -67,16 +68,20 @@ class Strata:
         Raises:
             UserError: The measure is unknown, or the text after it is neither.
         """
-        measure, _, cuts = text.partition(':')
+        measure, _, rule = text.partition(':')
+        cuts: tuple[float, ...] = ()
+        quantiles = None
         try:
-            if cuts.startswith('q'):
-                return cls(measure, quantiles=int(cuts[1:]))
-            return cls(measure, tuple(float(cut) for cut in cuts.split(',')) if cuts else ())
+            if rule.startswith('q'):
+                quantiles = int(rule.removeprefix('q'))
+            elif rule:
+                cuts = tuple(float(cut) for cut in rule.split(','))
         except ValueError as error:
             raise UserError(
                 f"strata '{text}' cannot be read; expected MEASURE:CUT,CUT,... as cover:0.1,0.3, "
                 'or MEASURE:qN as neighbours:q3'
             ) from error
+        return cls(measure, cuts, quantiles)
 
     def apply(self, annotations: Annotations) -> 'Stratification':
         """Sort the objects of ``annotations``.
@@ -148,9 +153,9 @@ class Stratification:
     images: Optional[np.ndarray] = None
 
     def __post_init__(self) -> None:
-        if not self.names or len({*self.names, 'overall'}) <= len(self.names):
+        if not self.names or len({*self.names, OVERALL}) <= len(self.names):
             raise UserError(
-                f"strata need names, all different and not 'overall'; got {list(self.names)}"
+                f"strata need names, all different and not '{OVERALL}'; got {list(self.names)}"
             )
         if len(self.labels) and not -1 <= self.labels.min() <= self.labels.max() < len(self.names):
             raise UserError(

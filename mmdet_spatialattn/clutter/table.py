@@ -1,7 +1,6 @@
 """The clutter of a data set: every measure of every object and image, as one table."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -17,18 +16,23 @@ from ..coco import (
 )
 from ..errors import UserError, did_you_mean, require
 from ..io import PathLike, read_json, write_json
+from ..plots import distributions
 from ..processors import Progress, in_parallel, silent
-from ..tables import short, text_table
+from ..results import Refused, Stratum
+from ..results.estimates import Number
+from ..results.test_set import strata_table
+from ..tables import Table, short
+from . import sidecar
 from .measures import MEANINGS, measure_images, measure_objects
-from .scopes import SIZES, Scope, members
-from .strata import ENOUGH, stratify
+from .scopes import describe_strata
+from .strata import ENOUGH, StrataLike, stratify
 
 if TYPE_CHECKING:
     import pandas
-    import plotly.graph_objects
+    import plotly.graph_objects as go
 
-FORMAT = 'mmdet_spatialattn clutter'
-VERSION = 1
+Correlations = dict[str, dict[str, Number]]
+"""The correlation of every two measures, by their names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +42,9 @@ class ClutterTable:
     Attributes:
         annotations: The data set.
         objects: Measures of the objects, each ``(n,)`` in the order of the annotations; NaN for a
-            crowd region and where an object has no such number.
+            crowd region and where an object does not have the measure.
         images: Measures of the images, each ``(I,)`` in the order of ``annotations.image_ids``;
-            NaN where an image has no such number.
+            NaN where an image does not have the measure.
     """
 
     annotations: Annotations
@@ -48,10 +52,10 @@ class ClutterTable:
     images: dict[str, np.ndarray]
 
     def of_objects(self, measure: str) -> np.ndarray:
-        """Return a measure for every object, ``(n,)``; one of images as that of its image.
+        """Return a measure for every object, ``(n,)``; a measure of images is that of its image.
 
         Raises:
-            UserError: The table has no such measure.
+            UserError: The table does not have the measure.
         """
         if measure in self.objects:
             return self.objects[measure]
@@ -65,10 +69,10 @@ class ClutterTable:
         return np.where(self.annotations.iscrowd, np.nan, values)
 
     def mean_of_image(self, measure: str) -> np.ndarray:
-        """Return the mean of an object measure over each image's objects, ``(I,)``; NaN for none.
+        """Return the mean of a measure over the objects of each image, ``(I,)``; NaN without any.
 
         Raises:
-            UserError: The table has no such measure.
+            UserError: The table does not have the measure.
         """
         values, image = self.of_objects(measure), self.annotations.image
         known = ~np.isnan(values)
@@ -80,10 +84,10 @@ class ClutterTable:
     def distributions(self) -> list[dict[str, Any]]:
         """Return number, mean, median, 90th percentile and maximum of each measure."""
         rows = []
-        for of, columns in (('object', self.objects), ('image', self.images)):
+        for unit, columns in (('object', self.objects), ('image', self.images)):
             for name, values in columns.items():
                 known = values[~np.isnan(values)]
-                row: dict[str, Any] = {'measure': name, 'of': of, 'n': len(known)}
+                row: dict[str, Any] = {'measure': name, 'of': unit, 'n': len(known)}
                 if len(known):
                     median, high = np.quantile(known, (0.5, 0.9)).tolist()
                     row |= {'mean': float(known.mean()), 'median': median, 'p90': high}
@@ -91,163 +95,142 @@ class ClutterTable:
                 rows.append(row)
         return rows
 
-    def correlations(self) -> dict[str, dict[str, dict[str, Optional[float]]]]:
-        """Return Spearman's rank correlation of each two measures, of objects and of images.
+    def correlations(self) -> dict[str, Correlations]:
+        """Return Spearman's rank correlations of ``'objects'`` and of ``'images'``.
 
-        Size is among them, for images as the mean over their objects: crowded objects
-        are smaller, and what looks like an effect of clutter may be one of size.
+        The size of the objects is one of the measures, for images as its mean over their objects:
+        crowded objects are smaller, so an apparent effect of clutter may be an effect of size.
         """
-        images = {**self.images, 'mean rel_size': self.mean_of_image('rel_size')}
-        tables = {}
-        for of, columns in (('objects', self.objects), ('images', images)):
-            names = [name for name, values in columns.items() if not np.isnan(values).all()]
-            tables[of] = {a: {b: spearman(columns[a], columns[b]) for b in names} for a in names}
-        return tables
+        mean_size = self.mean_of_image('rel_size')
+        return {
+            'objects': _correlations(self.objects),
+            'images': _correlations({**self.images, 'mean rel_size': mean_size}),
+        }
 
-    def strata(self, rule: str = 'cover') -> list[dict[str, Any]]:
-        """Return how many objects, of which sizes, and images each stratum holds.
+    def strata(self, rule: StrataLike = 'cover') -> tuple[Stratum, ...]:
+        """Return the size of each stratum; a data set without objects has none.
 
-        ``enough`` is false under :data:`ENOUGH` objects: such a stratum allows no conclusion.
+        A stratum with fewer than :data:`~mmdet_spatialattn.clutter.ENOUGH` objects does not allow a
+        conclusion.
 
         Raises:
             UserError: The rule cannot be read or applied; see
-                :meth:`~mmdet_spatialattn.clutter.strata.Strata.parse`.
+                :meth:`~mmdet_spatialattn.clutter.Strata.parse`.
         """
-        of = self.annotations
-        if of.iscrowd.all():
-            return []
-        strata = stratify(of, rule)
-        by_size = {size: members([Scope(size=size)], of.area, strata.labels)[0] for size in SIZES}
-        rows = []
-        for label, name in enumerate(strata.names):
-            mine = strata.labels == label
-            n = int(mine.sum())
-            row: dict[str, Any] = {'stratum': name, 'objects': n, 'enough': n >= ENOUGH}
-            row['images'] = len(np.unique(of.image[mine]))
-            row |= {size: int((mine & inside).sum()) for size, inside in by_size.items()}
-            rows.append(row)
-        return rows
+        if self.annotations.iscrowd.all():
+            return ()
+        return describe_strata(self.annotations, stratify(self.annotations, rule))
 
     def summary(self) -> dict[str, Any]:
-        """Return what the text and the page show, as data."""
-        of = self.annotations
+        """Return the content of the printed table and of the page as plain data."""
+        iscrowd = self.annotations.iscrowd
         return {
-            'annotations': of.source,
-            'objects': int((~of.iscrowd).sum()),
-            'crowd_regions': int(of.iscrowd.sum()),
-            'images': len(of.image_ids),
+            'annotations': self.annotations.source,
+            'objects': int((~iscrowd).sum()),
+            'crowd_regions': int(iscrowd.sum()),
+            'images': len(self.annotations.image_ids),
             'distributions': self.distributions(),
-            'correlations': self.correlations(),
-            'strata': self.strata(),
-            'notes': list(of.notes),
+            'correlations': {
+                unit: {a: {b: _plain(r) for b, r in row.items()} for a, row in matrix.items()}
+                for unit, matrix in self.correlations().items()
+            },
+            'strata': [asdict(stratum) for stratum in self.strata()],
+            'notes': list(self.annotations.notes),
         }
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the sidecar: measures by annotation id and by image id, for any tool.
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of a sidecar: the measures by annotation id and by image id.
 
-        Crowd regions are left out; ``null`` stands where there is no number.
+        Crowd regions are left out; ``None`` stands for NaN.
         """
-        objects = dict(zip(self.annotations.ids.tolist(), _rows(self.objects)))
-        for crowd in self.annotations.ids[self.annotations.iscrowd].tolist():
-            del objects[crowd]
-        return {
-            'format': FORMAT,
-            'version': VERSION,
-            'annotations': Path(self.annotations.source).name,
-            'meanings': {name: MEANINGS[name] for name in (*self.objects, *self.images)},
-            'objects': {str(key): row for key, row in objects.items()},
-            'images': dict(zip(map(str, self.annotations.image_ids), _rows(self.images))),
-        }
+        return sidecar.pack(self.annotations, self.objects, self.images)
 
-    def write(self, path: PathLike) -> None:
-        """Write the sidecar of :meth:`to_json`, atomically."""
-        write_json(path, self.to_json(), indent=None)
+    def to_json(self, path: PathLike) -> None:
+        """Write a sidecar with the content of :meth:`to_dict`, atomically."""
+        write_json(path, self.to_dict(), indent=None)
 
     @classmethod
     def read(cls, path: PathLike, annotations: AnnotationSource) -> 'ClutterTable':
-        """Read a sidecar of these annotations.
+        """Read the sidecar of a data set.
 
         Raises:
-            UserError: The file is no sidecar of this version, or not of these annotations.
+            UserError: The file is not a sidecar of this version, or belongs to other annotations.
         """
-        annotations, data = load_annotations(annotations), read_json(path)
-        if not isinstance(data, dict) or data.get('format') != FORMAT:
-            raise UserError(f'{path} is no clutter sidecar; spatialattn clutter --out writes one')
-        if data.get('version') != VERSION:
-            raise UserError(
-                f'{path} has version {data.get("version")}, this release reads {VERSION}; '
-                'write it again with spatialattn clutter --out'
-            )
-        objects = annotations.ids[~annotations.iscrowd].tolist()
-        return cls(
-            annotations,
-            _columns(path, data, 'objects', annotations.ids.tolist(), objects),
-            _columns(path, data, 'images', annotations.image_ids, annotations.image_ids),
-        )
+        loaded = load_annotations(annotations)
+        return cls(loaded, *sidecar.unpack(read_json(path), loaded, str(path)))
 
     def to_pandas(self, rows: str = 'objects') -> 'pandas.DataFrame':
         """Return a row per object (without crowd regions) or, with ``rows='images'``, per image."""
-        pd, of = require('pandas', 'report'), self.annotations
-        names = pd.Series(of.file_names, index=of.image_ids, name='file_name')
+        pandas, annotations = require('pandas', 'report'), self.annotations
         if rows == 'images':
-            index = pd.Index(of.image_ids, name='image_id')
-            return pd.DataFrame({'file_name': names.to_numpy(), **self.images}, index=index)
-        image_id = np.array(of.image_ids)[of.image]
-        category = np.array(of.category_names)[of.category]
-        frame = pd.DataFrame(
-            {'image_id': image_id, 'category': category, **self.objects},
-            index=pd.Index(of.ids, name='annotation_id'),
+            index = pandas.Index(annotations.image_ids, name='image_id')
+            columns = {'file_name': annotations.file_names, **self.images}
+            return pandas.DataFrame(columns, index=index)
+        frame = pandas.DataFrame(
+            {
+                'image_id': np.array(annotations.image_ids)[annotations.image],
+                'category': np.array(annotations.category_names)[annotations.category],
+                **self.objects,
+            },
+            index=pandas.Index(annotations.ids, name='annotation_id'),
         )
-        return frame[~of.iscrowd]
+        return frame[~annotations.iscrowd]
 
-    def plot(self) -> 'plotly.graph_objects.Figure':
+    def plot(self) -> 'go.Figure':
         """Return a figure with the distribution of each measure."""
-        require('plotly', 'report')
-        from ..report.figures import distributions
+        return distributions({**self.objects, **self.images}, MEANINGS)
 
-        return distributions(self)
-
-    def __str__(self) -> str:
-        data = self.summary()
-        parts = [f'{data["annotations"]}: {data["objects"]} objects in {data["images"]} images']
-        if data['crowd_regions']:
-            parts[0] += f', and {data["crowd_regions"]} crowd regions'
+    def tables(self) -> list[Table]:
+        """Return the distributions, the correlations of the objects, and the strata."""
         numbers = ('mean', 'median', 'p90', 'max')
         rows = [
             (row['measure'], row['of'], str(row['n']), *(short(row[key]) for key in numbers))
-            for row in data['distributions']
+            for row in self.distributions()
             if row['n']
         ]
-        parts.append(text_table(('measure', 'of', 'number', *numbers), rows))
-        matrix = data['correlations']['objects']
-        if matrix:
-            rows = [(a, *map(short, row.values())) for a, row in matrix.items()]
-            parts.append('Rank correlations of the objects (Spearman)')
-            parts[-1] += '\n' + text_table(('', *matrix), rows)
-        if data['strata']:
-            columns = ('stratum', 'objects', 'images', *SIZES)
-            rows = [tuple(str(row[column]) for column in columns) for row in data['strata']]
-            parts.append(text_table(columns, rows))
-            parts += [stratum_warning(row) for row in data['strata'] if not row['enough']]
-        return '\n\n'.join([*parts, *(f'Note: {note}' for note in data['notes'])])
+        tables = [Table('', ('measure', 'of', 'number', *numbers), rows)]
+        correlations = self.correlations()['objects']
+        if correlations:
+            rows = [
+                (name, *(short(_plain(value)) for value in row.values()))
+                for name, row in correlations.items()
+            ]
+            caption = 'Rank correlations of the objects (Spearman)'
+            tables.append(Table(caption, ('', *correlations), rows))
+        strata = self.strata()
+        return [*tables, strata_table(strata)] if strata else tables
+
+    def __str__(self) -> str:
+        n_crowd = int(self.annotations.iscrowd.sum())
+        n_objects, n_images = len(self.annotations) - n_crowd, len(self.annotations.image_ids)
+        title = f'{self.annotations.source}: {n_objects} objects in {n_images} images'
+        if n_crowd:
+            title += f', and {n_crowd} crowd regions'
+        warnings = [stratum_warning(stratum) for stratum in self.strata() if not stratum.enough]
+        notes = [f'Note: {note}' for note in self.annotations.notes]
+        return '\n\n'.join([title, *(table.text() for table in self.tables()), *warnings, *notes])
+
+    def _repr_html_(self) -> str:
+        return ''.join(table.html() for table in self.tables())
 
 
 def clutter_measures(
     annotations: AnnotationSource,
     images_dir: Optional[PathLike] = None,
+    *,
     progress: Progress = silent,
-) -> 'ClutterTable':
+) -> ClutterTable:
     """Measure the clutter of every object and image of a data set.
 
     Args:
-        annotations: A COCO annotation file, what stands in one, or loaded annotations.
-        images_dir: Folder of the images; without it there are no
-            :data:`~mmdet_spatialattn.clutter.measures.PIXEL_MEASURES`.
-        progress: Wraps the images, whose number it is given, to show how the reading goes.
+        annotations: A COCO annotation file, its content, or loaded annotations.
+        images_dir: Folder of the images. Without it the table lacks the
+            :data:`~mmdet_spatialattn.clutter.PIXEL_MEASURES`.
+        progress: Wraps the iteration over the images to show its progress.
 
     Raises:
-        UserError: The annotations are not valid; an image is missing, cannot be read, or has not
-            the size that the annotations say.
+        UserError: The annotations are not valid; an image is missing, cannot be read, or has
+            another size than in the annotations.
 
     Example:
         >>> annotations = {
@@ -261,32 +244,17 @@ def clutter_measures(
         >>> clutter_measures(annotations).objects['cover'].tolist()
         [0.5, 0.5]
     """
-    of = load_annotations(annotations)
-    objects, images = measure_objects(of), measure_images(of)
+    loaded = load_annotations(annotations)
+    objects, images = measure_objects(loaded), measure_images(loaded)
     if images_dir is not None:
-        images.update(_pixel_measures(of, Path(images_dir), progress))
-    return ClutterTable(of, objects, images)
+        images.update(_measure_pixels(loaded, Path(images_dir), progress))
+    return ClutterTable(loaded, objects, images)
 
 
-def spearman(a: np.ndarray, b: np.ndarray) -> Optional[float]:
-    """Return Spearman's rank correlation where both are known; None where it is not defined."""
-    known = ~np.isnan(a) & ~np.isnan(b)
-    ranks = np.stack([_ranks(values[known]) for values in (a, b)])
-    if known.sum() < 2 or (np.ptp(ranks, axis=1) == 0).any():
-        return None
-    return float(np.corrcoef(ranks)[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each value; equal values share the mean of their ranks."""
-    _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[inverse]
-
-
-def _pixel_measures(
+def _measure_pixels(
     annotations: Annotations, folder: Path, progress: Progress
 ) -> dict[str, np.ndarray]:
-    """Measure the background of every image; threads read and measure several at once."""
+    """Measure the background of every image; threads read and measure several images at once."""
     require('cv2', 'lite')
     from .pixels import edge_density, feature_congestion
 
@@ -302,37 +270,36 @@ def _pixel_measures(
     return {'edge_density': edges, 'feature_congestion': congestion}
 
 
-def _rows(columns: dict[str, np.ndarray]) -> Iterator[dict[str, Optional[float]]]:
-    """Yield the rows of columns, with None where there is no number."""
-    for row in zip(*(values.tolist() for values in columns.values())):
-        yield {name: None if value != value else value for name, value in zip(columns, row)}
+def spearman(a: np.ndarray, b: np.ndarray) -> Number:
+    """Return Spearman's rank correlation over the positions where both values are known."""
+    known = ~np.isnan(a) & ~np.isnan(b)
+    if known.sum() < 2:
+        return Refused('fewer than two values of both measures')
+    ranks = np.stack([_ranks(values[known]) for values in (a, b)])
+    if (np.ptp(ranks, axis=1) == 0).any():
+        return Refused('all values of a measure are equal')
+    return float(np.corrcoef(ranks)[0, 1])
 
 
-def _columns(
-    path: PathLike, data: dict, of: str, keys: list, needed: list
-) -> dict[str, np.ndarray]:
-    """Return the columns of the rows that stand in a sidecar under ``of``."""
-    rows = data.get(of)
-    try:
-        names = list(next(iter(rows.values()), {}))  # type: ignore[union-attr]
-        lacking = sum(str(key) not in rows for key in needed)  # type: ignore[operator]
-        if lacking or len(rows) != len(needed):  # type: ignore[arg-type]
-            raise UserError(
-                f'{path} was written for other annotations: {lacking} of {len(needed)} {of} are '
-                'not in it; write it again with spatialattn clutter --out'
-            )
-        blank = dict.fromkeys(names)
-        lines = [rows.get(str(key), blank) for key in keys]  # type: ignore[union-attr]
-        return {name: np.array([line[name] for line in lines], dtype=float) for name in names}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path}: '{of}' is damaged ({error}); write it again with spatialattn clutter --out"
-        ) from error
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value; equal values share the mean of their ranks."""
+    _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[inverse]
 
 
-def stratum_warning(row: dict[str, Any]) -> str:
-    """Return the warning about a stratum of :meth:`ClutterTable.strata` with too few objects."""
+def _correlations(columns: dict[str, np.ndarray]) -> Correlations:
+    names = [name for name, values in columns.items() if not np.isnan(values).all()]
+    return {a: {b: spearman(columns[a], columns[b]) for b in names} for a in names}
+
+
+def _plain(number: Number) -> Optional[float]:
+    """Return a number for JSON and for a cell of a table; ``None`` where it is refused."""
+    return None if isinstance(number, Refused) else number
+
+
+def stratum_warning(stratum: Stratum) -> str:
+    """Return the warning about a stratum with too few objects."""
     return (
-        f"Warning: stratum '{row['stratum']}' has {row['objects']} objects, fewer than {ENOUGH}: "
+        f"Warning: stratum '{stratum.name}' has {stratum.objects} objects, fewer than {ENOUGH}: "
         'nothing can be concluded from it'
     )

@@ -3,8 +3,7 @@
 from .curves import CurveKey
 from .error_types import ERROR_TYPES
 from .evaluator import (
-    ERROR_METRIC,
-    Evaluation,
+    RunEvaluation,
     StratumPrecisions,
     average_precisions,
     evaluate,
@@ -13,6 +12,7 @@ from .evaluator import (
 )
 from .matching import FALSE, IGNORED, IOU_THRESHOLDS, TRUE, Matches, match
 from .metrics import MAX_DETECTIONS
+from .replicates import ERROR_METRIC
 from .task import EvaluationTask, ScopeCounts
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     'MAX_DETECTIONS',
     'TRUE',
     'CurveKey',
-    'Evaluation',
     'EvaluationTask',
     'Matches',
+    'RunEvaluation',
     'ScopeCounts',
     'StratumPrecisions',
     'average_precisions',

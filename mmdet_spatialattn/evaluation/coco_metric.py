@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from ..clutter import Strata, Stratification, stratify
 from ..coco import Annotations, load_annotations
 from ..registry import METRICS
+from ..results import Refused
 from .evaluator import evaluate
 from .metrics import UNDEFINED
 
@@ -106,9 +107,12 @@ class ClutterCocoMetric(CocoMetric):
             infix = '_segm' if iou_type == 'segm' and 'bbox' in iou_types else ''
             detections = self.kept[iou_type]
             evaluation = evaluate(annotations, detections, strata=strata, iou_type=iou_type)
-            for stratum, values in evaluation.strata.items():
-                ap = values['AP']
-                metrics[f'clutter/{stratum}{infix}_AP'] = UNDEFINED if np.isnan(ap) else ap
+            for stratum in strata.names:
+                ap = evaluation.metrics[stratum]['AP']
+                # MMEngine logs floats, and mmdet -1 for what is undefined.
+                metrics[f'clutter/{stratum}{infix}_AP'] = (
+                    UNDEFINED if isinstance(ap, Refused) else ap
+                )
         for label, stratum in enumerate(strata.names):
             metrics[f'clutter/{stratum}_objects'] = int((strata.labels == label).sum())
         return metrics

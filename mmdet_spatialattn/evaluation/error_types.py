@@ -98,7 +98,9 @@ def find_errors(
             inside[rows][:, groups.objects],
             false[:, columns],
         )
-        return columns, code, np.where(target < 0, -1, groups.objects[target])
+        has_target = target >= 0
+        target[has_target] = groups.objects[target[has_target]]
+        return columns, code, target
 
     code = np.zeros(false.shape, np.uint8)
     target = np.full(false.shape, -1, np.int64)

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable, Union
+from typing import Callable, Optional, Union
 
 import numpy as np
 
-from ..clutter.scopes import Scope, charged_strata, members
+from ..clutter.scopes import SIZES, Scope, charged_strata, members
 from ..clutter.strata import StrataLike, stratify
 from ..coco import (
     AnnotationSource,
@@ -18,46 +18,32 @@ from ..coco import (
     load_detections,
 )
 from ..processors import count_processors
-from .curve_kernel import LANES
-from .curves import CurveBuilder, CurveBundle, CurveKey, add_miss_rate, precision_curves
-from .error_types import Errors, find_errors
+from ..results import OVERALL, Evaluation, Refused
+from ..results.estimates import Metrics
+from .curves import CurveKey, precision_curves
+from .error_types import find_errors
 from .jaccard import best_jaccard, jaccard_by_image
 from .matching import Matches, match
-from .metrics import MAX_DETECTIONS, coco_statistics, count_objects
+from .metrics import MAX_DETECTIONS, UNDEFINED, coco_statistics, count_objects
+from .replicates import bundle_curves, mean_over_thresholds, precision_lift, scope_replicates
 from .resampling import Statistic, n_blocks, no_step, resample
 from .task import EvaluationTask
 
-ERROR_METRIC = 'dAP50'
-"""Metric of a :class:`CurveKey` with an error type: AP50 gained if there were no such error."""
-
-LIFT_SLICES = 2 * LANES
-"""Number of random slices of the images that tell how much AP rises in a small stratum."""
+_SIZE_OF_METRIC = {f'{metric}{size[0]}': size for metric in ('AP', 'AR') for size in SIZES}
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
-    """One run against one set of annotations.
+class RunEvaluation:
+    """The evaluation of one run, with the replicates that a comparison needs.
 
     Attributes:
-        source: Where the detections came from.
-        overall: COCO's twelve statistics, equal to pycocotools' to the last bit (-1 where
-            undefined); ``MR``, the log-average miss rate MR^-2; with one class ``JI``.
-        strata: By name of the stratum the numbers of ``objects`` and ``images``; ``AP``, ``AP50``,
-            ``AP75``, ``AR<max detections>``, ``MR``, with one class ``JI``; and ``AP_lift``, by how
-            much the AP of random images that hold as many objects exceeds the overall AP, merely
-            because they are fewer. NaN where undefined.
-        error_counts: Number of errors of each type, by scope.
-        replicates: ``(1 + B,)`` of each metric in each scope: the observed value, followed by its
-            bootstrap replicates.
-        notes: What a user should know, one sentence each.
+        evaluation: The result, to be shown and stored.
+        replicates: ``(1 + B,)`` of every metric in every scope: the observed value, followed by its
+            bootstrap replicates; NaN where undefined.
     """
 
-    source: str
-    overall: dict[str, float]
-    strata: dict[str, dict[str, float]]
-    error_counts: dict[str, dict[str, int]]
+    evaluation: Evaluation
     replicates: dict[CurveKey, np.ndarray]
-    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -94,7 +80,7 @@ def evaluate(
         ...     ],
         ... }
         >>> detections = [{'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 10, 10], 'score': 0.9}]
-        >>> evaluate(annotations, detections).strata['crowded']['AR100']
+        >>> evaluate(annotations, detections).metrics['crowded']['AR100']
         0.5
     """
     loaded = load_annotations(annotations)
@@ -103,7 +89,7 @@ def evaluate(
     )  # fmt: skip
     with ThreadPoolExecutor(count_processors()) as pool:
         run = load_detections(detections, loaded, iou_type=iou_type)
-        return evaluate_run(task, run, map_fn=pool.map)
+        return evaluate_run(task, run, map_fn=pool.map).evaluation
 
 
 def evaluate_run(
@@ -114,7 +100,7 @@ def evaluate_run(
     seed: int = 0,
     map_fn: Callable = map,
     on_step: Callable[[], None] = no_step,
-) -> Evaluation:
+) -> RunEvaluation:
     """Evaluate one run, with bootstrap replicates of every metric.
 
     Args:
@@ -128,74 +114,38 @@ def evaluate_run(
     annotations = task.annotations
     charged = charged_strata(annotations, detections, task.strata)
     countable = members(task.scopes, detections.area, charged)
-    matches = match(
-        annotations,
-        detections,
-        task.inside,
-        countable,
-        max_detections=task.max_detections[-1],
-        engine=task.engine,
-        map_fn=map_fn,
-    )
+    matches = _match(task, detections, task.inside, countable, map_fn)
     on_step()
-    named_rows = [task.scopes.index(scope) for scope in task.named_scopes.values()]
-    errors = dict(
-        zip(
-            named_rows,
-            find_errors(annotations, detections, matches, task.inside, named_rows, map_fn),
-        )
-    )
-    bundles = _bundle_curves(task, matches, errors, countable[0], map_fn)
+    rows = [task.scopes.index(scope) for scope in task.named_scopes.values()]
+    found = find_errors(annotations, detections, matches, task.inside, rows, map_fn)
+    errors = dict(zip(task.named_scopes.values(), found))
+    bundles = bundle_curves(task, matches, errors, countable[0], map_fn)
     statistics: dict[Union[Scope, str], Statistic] = {
         scope: bundle.resample for scope, bundle in bundles.items()
     }
     if len(annotations.category_ids) == 1:
-        indices = jaccard_by_image(
-            annotations, detections, matches, task.strata, charged, map_fn
-        )  # fmt: skip
-        statistics['JI'] = partial(best_jaccard, indices)
+        by_image = jaccard_by_image(annotations, detections, matches, task.strata, charged, map_fn)
+        statistics['JI'] = partial(best_jaccard, by_image)
     on_step()
     values = resample(
         statistics, task.groups, n_boot=n_boot, seed=seed, map_fn=map_fn, on_step=on_step
     )
     replicates: dict[CurveKey, np.ndarray] = {}
     for scope, bundle in bundles.items():
-        replicates |= _scope_replicates(bundle, scope, values[scope], task.max_detections[-1])
+        replicates |= scope_replicates(bundle, scope, values[scope], task.max_detections[-1])
     if 'JI' in values:
         for scope, row in zip(task.named_scopes.values(), values['JI']):
             replicates[CurveKey(scope, 'JI')] = row
-
-    n_objects = count_objects(annotations.category, task.inside, len(annotations.category_ids))
-    lift = _lift(task, bundles[Scope()], replicates[CurveKey(Scope(), 'AP')][0], map_fn)
-    observed = {
-        name: {
-            key.metric: float(row[0])
-            for key, row in replicates.items()
-            if key.scope == scope and key.error is None
-        }
-        for name, scope in task.named_scopes.items()
-    }
-    overall = coco_statistics(matches, n_objects, task.max_detections)
-    for name, value in observed.pop('overall').items():
-        overall.setdefault(name, value)
-    return Evaluation(
+    overall_ap = replicates[CurveKey(Scope(), 'AP')][0]
+    lift = precision_lift(task, bundles[Scope()], overall_ap, map_fn)
+    evaluation = Evaluation(
         source=detections.source,
-        overall=overall,
-        strata={
-            name: {
-                'objects': task.counts[task.named_scopes[name]].objects,
-                'images': task.counts[task.named_scopes[name]].images,
-                **metrics,
-                'AP_lift': lift[s],
-            }
-            for s, (name, metrics) in enumerate(observed.items())
-        },
-        error_counts={
-            name: found.count() for name, found in zip(task.named_scopes, errors.values())
-        },
-        replicates=replicates,
+        strata=task.describe_strata(),
+        metrics=_metrics(task, matches, replicates, lift),
+        errors={name: errors[scope].count() for name, scope in task.named_scopes.items()},
         notes=tuple(_notes(task, detections, matches)),
     )
+    return RunEvaluation(evaluation, replicates)
 
 
 def n_steps(n_boot: int) -> int:
@@ -236,15 +186,8 @@ def average_precisions(
     scopes = [Scope(s) for s in range(len(task.strata.names))]
     inside = task.inside[[task.scopes.index(scope) for scope in scopes]]
     charged = charged_strata(task.annotations, detections, task.strata)
-    matches = match(
-        task.annotations,
-        detections,
-        inside,
-        members(scopes, detections.area, charged),
-        max_detections=task.max_detections[-1],
-        engine=task.engine,
-        map_fn=map_fn,
-    )
+    countable = members(scopes, detections.area, charged)
+    matches = _match(task, detections, inside, countable, map_fn)
     on_step()
     bundles = {
         scope: precision_curves(task.annotations, matches, scope, row, inside[row]).build()
@@ -262,99 +205,68 @@ def average_precisions(
     return StratumPrecisions(
         source=detections.source,
         values=np.stack(
-            [_mean_over_thresholds(bundle, values[s][0]) for s, bundle in bundles.items()]
+            [mean_over_thresholds(bundle, values[s][0]) for s, bundle in bundles.items()]
         ),
         notes=tuple(_notes(task, detections, matches)),
     )
 
 
-def _bundle_curves(
+def _match(
     task: EvaluationTask,
-    matches: Matches,
-    errors: dict[int, Errors],
+    detections: Detections,
+    inside: np.ndarray,
     countable: np.ndarray,
     map_fn: Callable,
-) -> dict[Scope, CurveBundle]:
-    """Return the curves of every scope; miss rates are among those of all objects.
+) -> Matches:
+    return match(
+        task.annotations,
+        detections,
+        inside,
+        countable,
+        max_detections=task.max_detections[-1],
+        engine=task.engine,
+        map_fn=map_fn,
+    )
+
+
+def _metrics(
+    task: EvaluationTask,
+    matches: Matches,
+    replicates: dict[CurveKey, np.ndarray],
+    lift: np.ndarray,
+) -> dict[str, Metrics]:
+    """Return the observed metrics of every named scope.
 
     Args:
-        task: What to evaluate on.
+        task: What was evaluated on.
         matches: The matches of the run.
-        errors: The errors in a scope, by its row.
-        countable: ``(detections,)`` bool, whether each counts as false overall without a match.
-        map_fn: As for :func:`evaluate_run`.
+        replicates: As in :class:`RunEvaluation`.
+        lift: ``(strata,)``, by how much AP rises because a stratum has few objects.
     """
-    builders = [
-        precision_curves(task.annotations, matches, scope, row, task.inside[row], errors.get(row))
-        for row, scope in enumerate(task.scopes)
-    ]
-    for row in errors:
-        add_miss_rate(
-            builders[0], task.scopes[row], row, task.inside[row], countable[matches.order]
-        )
-    return dict(zip(task.scopes, map_fn(CurveBuilder.build, builders)))
-
-
-def _scope_replicates(
-    bundle: CurveBundle, scope: Scope, values: np.ndarray, max_detections: int
-) -> dict[CurveKey, np.ndarray]:
-    """Return the metrics that the curves of a scope hold, each ``(1 + B,)``.
-
-    Args:
-        bundle: The curves.
-        scope: Their scope.
-        values: ``(2, C, 1 + B)``, metric and recall of every curve.
-        max_detections: Number of detections of an image and class that count.
-    """
-    curves = dict(zip(bundle.keys, values[0]))
-    ap50 = curves[CurveKey(scope, 'AP', 0.5)]
-    replicates = {
-        CurveKey(scope, 'AP'): _mean_over_thresholds(bundle, values[0]),
-        CurveKey(scope, 'AP50'): ap50,
-        CurveKey(scope, 'AP75'): curves[CurveKey(scope, 'AP', 0.75)],
-        CurveKey(scope, f'AR{max_detections}'): _mean_over_thresholds(bundle, values[1]),
+    annotations = task.annotations
+    n_objects = count_objects(annotations.category, task.inside, len(annotations.category_ids))
+    statistics = coco_statistics(matches, n_objects, task.max_detections)
+    coco_metrics = {
+        name: _no_objects(_SIZE_OF_METRIC.get(name)) if value == UNDEFINED else value
+        for name, value in statistics.items()
     }
-    for key, row in curves.items():
-        if key.error is not None:
-            replicates[CurveKey(scope, ERROR_METRIC, error=key.error)] = row - ap50
-        elif key.threshold is None:
-            replicates[key] = row
-    return replicates
+    metrics: dict[str, Metrics] = {
+        name: {
+            key.metric: _no_objects() if np.isnan(row[0]) else float(row[0])
+            for key, row in replicates.items()
+            if key.scope == scope and key.error is None
+        }
+        for name, scope in task.named_scopes.items()
+    }
+    others = {name: v for name, v in metrics[OVERALL].items() if name not in coco_metrics}
+    metrics[OVERALL] = {**coco_metrics, **others}
+    for name, value in zip(task.strata.names, lift.tolist()):
+        metrics[name]['AP_lift'] = _no_objects() if np.isnan(value) else value
+    return metrics
 
 
-def _mean_over_thresholds(bundle: CurveBundle, values: np.ndarray) -> np.ndarray:
-    """Average the curves at COCO's ten IoU thresholds, ``(C, ...)`` to ``(...)``."""
-    rows = [key.threshold is not None and key.error is None for key in bundle.keys]
-    return values[rows].mean(axis=0)
-
-
-def _lift(task: EvaluationTask, bundle: CurveBundle, ap: float, map_fn: Callable) -> list[float]:
-    """Return by how much AP rises merely because a stratum has fewer objects, for each stratum.
-
-    Args:
-        task: What to evaluate on.
-        bundle: The curves of all objects.
-        ap: Overall AP.
-        map_fn: As for :func:`evaluate_run`.
-    """
-    overall, *strata = (task.counts[scope].objects for scope in task.named_scopes.values())
-    shares = [n_objects / max(overall, 1) for n_objects in strata]
-
-    def slice_precisions(stratum_and_block: tuple[int, int]) -> np.ndarray:
-        stratum, block = stratum_and_block
-        rng = np.random.default_rng([1, stratum, block])
-        taken = [
-            rng.permutation(task.n_images) < shares[stratum] * task.n_images for _ in range(LANES)
-        ]
-        metrics, _ = bundle.resample(np.stack(taken, axis=1).astype(np.int32))
-        return _mean_over_thresholds(bundle, metrics)
-
-    blocks = [(s, b) for s in range(len(shares)) for b in range(LIFT_SLICES // LANES)]
-    precisions = np.array(list(map_fn(slice_precisions, blocks))).reshape(len(shares), -1)
-    defined = ~np.isnan(precisions)
-    with np.errstate(invalid='ignore'):
-        means = np.where(defined, precisions, 0).sum(axis=1) / defined.sum(axis=1)
-    return (means - ap).tolist()
+def _no_objects(size: Optional[str] = None) -> Refused:
+    return Refused(f'no {size} objects' if size else 'no objects')
 
 
 def _notes(task: EvaluationTask, detections: Detections, matches: Matches) -> Iterator[str]:

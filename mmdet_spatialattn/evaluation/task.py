@@ -1,15 +1,16 @@
 """The task that all runs of a comparison share: objects, strata, scopes, groups of images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ..clutter.scopes import Scope, all_scopes, members
+from ..clutter.scopes import Scope, all_scopes, describe_strata, members
 from ..clutter.strata import ENOUGH, Stratification
 from ..coco import Annotations
 from ..errors import UserError
+from ..results import OVERALL, Refused, Stratum
 from .metrics import MAX_DETECTIONS
 
 ENOUGH_UNITS = 10
@@ -68,8 +69,8 @@ class EvaluationTask:
 
     @cached_property
     def named_scopes(self) -> dict[str, Scope]:
-        """The scopes of all sizes by name: ``'overall'`` and the strata."""
-        return {'overall': Scope(), **{name: Scope(s) for s, name in enumerate(self.strata.names)}}
+        """The scopes of all sizes by their names in results: ``'overall'`` and the strata."""
+        return {OVERALL: Scope(), **{name: Scope(s) for s, name in enumerate(self.strata.names)}}
 
     @cached_property
     def inside(self) -> np.ndarray:
@@ -95,16 +96,29 @@ class EvaluationTask:
         images = np.unique(self.annotations.image[inside])
         return ScopeCounts(int(inside.sum()), len(images), len(np.unique(self.groups[images])))
 
-    def refusal(self, *scopes: Scope) -> Optional[str]:
+    def describe_strata(self) -> tuple[Stratum, ...]:
+        """Return the size of every stratum, and whether it allows a conclusion."""
+        return tuple(
+            replace(
+                stratum,
+                enough=self.refusal(Scope(s)) is None,
+                groups=self.counts[Scope(s)].units if self.group_by else None,
+            )
+            for s, stratum in enumerate(describe_strata(self.annotations, self.strata))
+        )
+
+    def refusal(self, *scopes: Scope) -> Optional[Refused]:
         """Return why the scopes do not allow a conclusion; ``None`` if they do."""
         for scope in scopes:
             counts = self.counts[scope]
             name = 'all' if scope.stratum is None else f"'{self.strata.names[scope.stratum]}'"
             name += f' ({scope.size})' if scope.size else ''
             if counts.objects < ENOUGH:
-                return f'{name}: {counts.objects} objects; a conclusion needs {ENOUGH}'
+                return Refused(f'{name}: {counts.objects} objects; a conclusion needs {ENOUGH}')
             if counts.units < ENOUGH_UNITS:
-                return f'{name}: {counts.units} {self.unit}; a conclusion needs {ENOUGH_UNITS}'
+                return Refused(
+                    f'{name}: {counts.units} {self.unit}; a conclusion needs {ENOUGH_UNITS}'
+                )
         return None
 
 

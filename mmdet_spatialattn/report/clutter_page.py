@@ -1,5 +1,6 @@
 """The page of ``spatialattn clutter``: how cluttered a data set is, with its extreme images."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -45,8 +46,7 @@ def write_clutter_page(
             written.
     """
     require('plotly', 'report')
-    summary = table.summary()
-    strata = [_stratum(row) for row in summary['strata']]
+    summary, strata = table.summary(), table.strata()
     columns = {**table.objects, **table.images}
     known = [name for name, values in columns.items() if not np.isnan(values).all()]
     write_page(
@@ -58,7 +58,7 @@ def write_clutter_page(
         colors=stratum_colors(len(strata)),
         sizes=SIZES,
         enough=ENOUGH,
-        warnings=[stratum_warning(row) for row in summary['strata'] if not row['enough']],
+        warnings=[stratum_warning(stratum) for stratum in strata if not stratum.enough],
         strata=strata,
         strata_figure=strata_by_size({stratum.name: stratum.sizes for stratum in strata}),
         distributions=_distribution_table(summary['distributions']),
@@ -66,11 +66,6 @@ def write_clutter_page(
         meanings=MEANINGS,
         extremes=_extremes(table, images_dir) if images_dir is not None else None,
     )
-
-
-def _stratum(row: dict[str, Any]) -> Stratum:
-    sizes = {size: row[size] for size in SIZES}
-    return Stratum(row['stratum'], row['objects'], row['images'], sizes, row['enough'])
 
 
 def _distribution_table(rows: list[dict[str, Any]]) -> Table:
