@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mmdet_spatialattn.cli.sweep import check
 from mmdet_spatialattn.datasets.scenes import write_scenes
 from mmdet_spatialattn.experiments.collect import collect
-from mmdet_spatialattn.experiments.launch import detections_of, mark_finished
-from mmdet_spatialattn.experiments.plan import Arm, Plan, Run
+from mmdet_spatialattn.experiments.plan import Arm, Plan
+from mmdet_spatialattn.experiments.record import write_record
+from mmdet_spatialattn.experiments.sweep import check
 from mmdet_spatialattn.io import read_json, write_json
 from mmdet_spatialattn.report import write_sweep_markdown, write_sweep_page
-from mmdet_spatialattn.results import SweepResult
+from mmdet_spatialattn.results import Run
+from mmdet_spatialattn.results.sweep import FINISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits.py'
@@ -29,7 +30,7 @@ CONFIG = ROOT / 'configs/clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_4e_c
 
 def make_detections(truth: dict, run: Run) -> list[dict]:
     """Return synthetic detections, a hundred per image."""
-    rng = np.random.default_rng([sum(map(ord, run.arm.name)), run.seed])
+    rng = np.random.default_rng([sum(map(ord, run.arm)), run.seed])
     rows = [(a['image_id'], a['category_id'], a['bbox'], 1.0) for a in truth['annotations']]
     n_objects = np.bincount([image for image, *_ in rows])
     for image in truth['images']:
@@ -65,21 +66,18 @@ def main() -> None:
         )
         runs = folder / 'runs'
         for run in plan.runs:
-            write_json(detections_of(run, runs), make_detections(truth, run))
-            mark_finished(run, runs / run.name)
+            write_json(runs / run.detections, make_detections(truth, run))
+            write_record(run, runs, FINISHED)
         write_json(runs / 'sweep.json', {'plan': plan.name})
-        steps = {}
-        for step in ('check', 'collect', 'pages'):
-            start = time.perf_counter()
-            if step == 'check':
-                configs = check(plan, runs)
-            elif step == 'collect':
-                collect(plan, runs, configs)
-            else:
-                result = SweepResult.read(runs / 'verdict.json')
-                write_sweep_page(result, runs)
-                write_sweep_markdown(result, runs)
-            steps[step] = time.perf_counter() - start
+        moments = [time.perf_counter()]
+        sweep = check(plan, runs)
+        moments.append(time.perf_counter())
+        result = collect(plan, runs, configs=sweep.configs, test_set=sweep.test_set)
+        moments.append(time.perf_counter())
+        write_sweep_page(result, runs)
+        write_sweep_markdown(result, runs)
+        moments.append(time.perf_counter())
+        steps = dict(zip(('check', 'collect', 'pages'), np.diff(moments).tolist()))
         size = (runs / 'report.html').stat().st_size
         print(f'{args.arms} arms x {args.seeds} seeds, {len(truth["images"])} images')
         print(', '.join(f'{step} {seconds:.1f} s' for step, seconds in steps.items()))
