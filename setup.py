@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
-    r"__version__ = '(.+)'", (ROOT / 'mmdet_spatialattn/__init__.py').read_text()
+    r"__version__ = '(.+)'", (ROOT / 'mmdet_spatialattn/version.py').read_text()
 ).group(1)
 
 # Only the extra names a host: one that is installed (compiled mmcv, a fork of mmdet) is kept.
@@ -16,6 +16,7 @@ DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
 REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
 TEST = [
     'hypothesis',
+    'import-linter',
     'mypy',
     'onnx',
     'onnxruntime',

@@ -20,8 +20,8 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     from dataclasses import asdict
 
-    from .. import __version__
     from ..compat.doctor import PROVIDERS, diagnose, examine, provider
+    from ..version import __version__
 
     facts = examine()
     findings = diagnose(facts)

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Optional
 
-from .. import __version__
 from ..compat.doctor import PROVIDERS, installed_versions
 from ..processors import count_processors
 from ..results import Environment
+from ..version import __version__
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = PACKAGE.parent

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from .. import __version__
 from ..errors import require
 from ..io import PathLike, atomic_path
 from ..results import Refused
+from ..version import __version__
 
 
 def write_page(path: PathLike, template: str, **context: Any) -> None:
