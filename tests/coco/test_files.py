@@ -83,8 +83,8 @@ def test_loaded_data_passes_through():
     assert load_detections(found, truth) is found
 
 
-def test_area_of_masks_without_boxes_is_that_of_the_mask(shared_data):
-    folder = shared_data / 'eval_fixtures' / 'val2014_100'
+def test_area_of_masks_without_boxes_is_that_of_the_mask(repository):
+    folder = repository / 'tests' / 'data' / 'val2014_100'
     truth = load_annotations(folder / 'instances_val2014_100.json')
     found = load_detections(
         folder / 'instances_val2014_fakesegm100_results.json', truth, iou_type='segm'

@@ -8,7 +8,7 @@ import pytest
 from mmdet_spatialattn.clutter.scopes import all_scopes, members
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation.matching import IOU_THRESHOLDS, match
+from mmdet_spatialattn.evaluation import IOU_THRESHOLDS, evaluate, match
 from mmdet_spatialattn.evaluation.metrics import (
     RECALL_THRESHOLDS,
     coco_statistics,
@@ -34,8 +34,8 @@ def test_thresholds_are_those_of_pycocotools():
     assert params.recThrs.tolist() == RECALL_THRESHOLDS.tolist()
 
 
-def test_the_official_files_give_the_published_numbers(shared_data):
-    folder = shared_data / 'eval_fixtures' / 'val2014_100'
+def test_the_official_files_give_the_published_numbers(repository):
+    folder = repository / 'tests' / 'data' / 'val2014_100'
     truth = folder / 'instances_val2014_100.json'
     boxes = statistics(truth, folder / 'instances_val2014_fakebbox100_results.json')
     published = [0.505, 0.697, 0.573, 0.586, 0.519, 0.501]
@@ -46,10 +46,12 @@ def test_the_official_files_give_the_published_numbers(shared_data):
     assert boxes['AP75'] == 0.5729816669904824
     masks = statistics(truth, folder / 'instances_val2014_fakesegm100_results.json', 'segm')
     assert masks['AP'] == 0.3195452758576433
+    result = evaluate(truth, folder / 'instances_val2014_fakebbox100_results.json')
+    assert result.overall['AP'] == 0.5045806987249628
 
 
-def test_a_crowd_of_people_gives_the_published_numbers(shared_data):
-    folder = shared_data / 'eval_fixtures' / 'faster_coco_eval_small'
+def test_a_crowd_of_people_gives_the_published_numbers(repository):
+    folder = repository / 'tests' / 'data' / 'crowd'
     truth = json.loads((folder / 'gt_ignore_test.json').read_text())
     found = json.loads((folder / 'dt_ignore_test.json').read_text())
     with pytest.raises(UserError, match=r"another type \(as '2299'\)"):
