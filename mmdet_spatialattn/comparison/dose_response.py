@@ -27,7 +27,7 @@ from ..results import (
     Refused,
 )
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
-from .inference import LEVEL, average, difference, holm
+from .inference import LEVEL, average, difference, simultaneous
 from .runs import Arms, check_arms, evaluate_arms, notes_on_runs
 
 N_SUMMARIES = 2
@@ -188,8 +188,10 @@ def _adjust(effects: dict[str, list[EstimateOrRefused]], n_doses: int) -> None:
             for column in family
             if isinstance(effect := row[column], Estimate)
         }
-        for (arm, column), adjusted in zip(estimates, holm(list(estimates.values()))):
-            effects[arm][column] = adjusted
+        for (arm, column), adjusted in zip(
+            estimates, simultaneous(list(estimates.values()), len(estimates))
+        ):
+            effects[arm][column] = estimate
 
 
 def _notes(

@@ -34,11 +34,13 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from ..results import Estimate, Interval, Refused
+from ..results import Bounds, Estimate, Interval, Refused
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused
 
 LEVEL = 0.95
 """Confidence level of the intervals; tests use ``1 - LEVEL``."""
+
+UNDEFINED = Refused('undefined in too many resamples of the images')
 
 POWER = 0.8
 """Chance with which a test finds the smallest detectable effect."""
@@ -79,21 +81,28 @@ def detectable(se: float, df: float, questions: int) -> float:
     return float((stdtrit(df, level) + stdtrit(df, POWER)) * se)
 
 
-def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """Return the estimates with p values adjusted for their number (Holm 1979).
+def simultaneous(estimates: Sequence[Estimate], n_questions: int) -> list[Estimate]:
+    """Return estimates whose intervals and p values account for a number of questions (Bonferroni).
 
     Example:
-        >>> estimates = [difference(np.array([[v, 0, 1, 2]]), np.zeros((1, 4)), 9) for v in (3, 4)]
-        >>> [round(estimate.p_holm / estimate.p) for estimate in holm(estimates)]
-        [1, 2]
+        >>> rows = np.random.default_rng(0).normal(0.01, 0.01, (4, 101))
+        >>> (effect,) = simultaneous([difference(rows, np.zeros((4, 101)), 200)], 5)
+        >>> effect.simultaneous.low < effect.low, effect.p_adjusted == min(1, 5 * effect.p)
+        (True, True)
     """
-    n = len(estimates)
-    largest, adjusted = 0.0, list(estimates)
-    for rank, i in enumerate(sorted(range(n), key=lambda i: estimates[i].p)):
-        estimate = estimates[i]
-        largest = max(largest, min(1.0, (n - rank) * estimate.p))
-        smallest_effect = detectable(estimate.se, estimate.df, n)
-        adjusted[i] = replace(estimate, p_holm=largest, detectable=smallest_effect)
+    level = 1 - (1 - LEVEL) / max(n_questions, 1)
+    adjusted = []
+    for estimate in estimates:
+        reach = float(stdtrit(estimate.df, (1 + level) / 2)) * estimate.se
+        bounds = Bounds(estimate.estimate - reach, estimate.estimate + reach)
+        adjusted.append(
+            replace(
+                estimate,
+                p_adjusted=min(1.0, n_questions * estimate.p),
+                detectable=detectable(estimate.se, estimate.df, n_questions),
+                simultaneous=bounds,
+            )
+        )
     return adjusted
 
 
@@ -107,7 +116,7 @@ def _infer(values: np.ndarray, sides: tuple[np.ndarray, ...], n_units: int) -> E
     """
     replicates = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or len(replicates) < 0.9 * (values.size - 1):
-        return Refused('undefined in too many resamples of the images')
+        return UNDEFINED
     repeated = [runs for runs in sides if len(runs) > 1]
     freedom = sum(len(runs) - 1 for runs in repeated)
     images, seeds = float(replicates.var(ddof=1)), 0.0
@@ -136,8 +145,9 @@ def _estimate(value: float, reach: float, p: float, se: float, df: float) -> Est
         se=se,
         df=df,
         p=p,
-        p_holm=p,
+        p_adjusted=p,
         detectable=smallest_effect,
+        simultaneous=Bounds(value - reach, value + reach),
     )
 
 

@@ -1,7 +1,7 @@
 """The arms of a comparison: checked, and evaluated run by run."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Optional, TypeVar
 
@@ -9,6 +9,7 @@ from ..coco import Detections, DetectionSource, load_detections
 from ..errors import UserError, did_you_mean
 from ..evaluation import EvaluationTask, n_steps
 from ..processors import Progress, count_processors, silent
+from .effects import Seeds
 
 Arms = Mapping[str, Sequence[DetectionSource]]
 """The runs of each arm, one per training seed."""
@@ -59,6 +60,33 @@ def _check_runs(arm: str, runs: Sequence[DetectionSource]) -> list[DetectionSour
             'noise between runs is underestimated'
         )
     return list(runs)
+
+
+def check_seeds(
+    seeds: Optional[Seeds], n_runs: Mapping[str, int], baseline: str
+) -> Optional[dict[str, list[tuple[Hashable, Hashable]]]]:
+    """Return the base and the seed of every run by arm; ``None`` without seeds.
+
+    Raises:
+        UserError: The seeds are not one per run, repeat, or an arm has none of the baseline's.
+    """
+    if seeds is None:
+        return None
+    keys: dict[str, list[tuple[Hashable, Hashable]]] = {}
+    for arm, n in n_runs.items():
+        given = list(seeds.get(arm, ()))
+        if len(given) != n or len(set(given)) < n:
+            raise UserError(
+                f"arm '{arm}' has {n} runs; its seeds must be {n} different ones, got {given}"
+            )
+        keys[arm] = [seed if isinstance(seed, tuple) else (None, seed) for seed in given]
+    for arm in keys:
+        if not set(keys[arm]) & set(keys[baseline]):
+            raise UserError(
+                f"arm '{arm}' has no seed in common with '{baseline}'; runs are compared seed by "
+                'seed, so train all arms with the same seeds, or leave the seeds out'
+            )
+    return keys
 
 
 def evaluate_arms(

@@ -16,7 +16,6 @@ Where the variances of the arms clearly differ (Bartlett's test at 1 %), pooling
 every arm keeps its own variance, with Bonferroni's intervals and Holm's p values.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Optional
 

@@ -2,10 +2,10 @@
 
 from .audit import Audit, AuditRow
 from .base import Result
-from .comparison import ArmResult, Comparison, ComparisonSettings, Verdict
+from .comparison import ArmResult, Comparison, ComparisonSettings, Question, Verdict
 from .cost import Cost
 from .dose_response import DoseArm, DoseCurve, DoseEffect, DoseResponse, DoseRun, DoseSettings
-from .estimates import Estimate, Interval, Refused
+from .estimates import Bounds, Estimate, Interval, Refused
 from .evaluation import Evaluation
 from .sweep import ArmSummary, Environment, PlanSummary, Run, SweepResult
 from .test_set import OVERALL, Stratum, TestSet
@@ -16,6 +16,7 @@ __all__ = [
     'ArmSummary',
     'Audit',
     'AuditRow',
+    'Bounds',
     'Comparison',
     'ComparisonSettings',
     'Cost',
@@ -30,6 +31,7 @@ __all__ = [
     'Evaluation',
     'Interval',
     'PlanSummary',
+    'Question',
     'Refused',
     'Result',
     'Run',

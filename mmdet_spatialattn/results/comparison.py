@@ -9,6 +9,7 @@ from ..plots import EFFECT_TITLE, GAIN_STYLES, Series, forest, scope_series
 from ..tables import MISSING, Table, interval_points, p_value, points
 from .base import Result
 from .estimates import (
+    Bounds,
     Effects,
     Estimate,
     EstimateOrRefused,
@@ -28,6 +29,17 @@ PLAIN, SIZE_ADJUSTED = 'plain', 'size_adjusted'
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a comparison asks of every arm: its effect on a metric in a scope."""
+
+    metric: str
+    scope: str
+
+    def __str__(self) -> str:
+        return f'{self.metric} {self.scope}'
+
+
+@dataclass(frozen=True)
 class ComparisonSettings:
     """How a comparison was computed; with the files, this lets somebody repeat it.
 
@@ -43,6 +55,9 @@ class ComparisonSettings:
         measure: Clutter measure of the strata; empty where labels were given.
         cuts: Cut points of the strata.
         group_by: Field of the images; those with the same value are resampled together.
+        paired: Whether runs are compared seed by seed.
+        delta: Effects within ``-delta`` to ``delta`` count as equivalent.
+        questions: The primary questions, which share the error budget.
     """
 
     baseline: str
@@ -56,6 +71,9 @@ class ComparisonSettings:
     measure: str
     cuts: tuple[float, ...]
     group_by: Optional[str] = None
+    paired: bool = False
+    delta: float = 0.005
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +183,7 @@ class Comparison(Result):
     def effect_table(self, arm: str, metric: str = 'AP') -> Table:
         """Return the effects of an arm on a metric and its clutter gains."""
         level = f'{self.settings.level:.0%} interval'
-        header = ('', f'effect on {metric}', level, 'p (Holm)', 'detectable')
+        header = ('', f'effect on {metric}', level, 'over all arms', 'p', 'found 4 in 5 from')
         rows = [(scope, *_cells(self.effect(arm, scope, metric))) for scope in self.scopes]
         for kind, title in ((PLAIN, 'clutter gain'), (SIZE_ADJUSTED, '  size-adjusted')):
             rows.append((title, *_cells(self.gain(arm, kind, metric))))
@@ -232,12 +250,13 @@ def _leaves(
                 yield arm, scope, metric, effect
 
 
-def _cells(effect: EstimateOrRefused) -> tuple[str, str, str, str]:
+def _cells(effect: EstimateOrRefused) -> tuple[str, ...]:
     if isinstance(effect, Refused):
-        return MISSING, '', '', ''
+        return MISSING, '', '', '', ''
     return (
         points(effect.estimate, signed=True),
         interval_points(effect.low, effect.high, signed=True),
-        p_value(effect.p_holm),
+        str(effect.simultaneous) if isinstance(effect.simultaneous, Bounds) else MISSING,
+        p_value(effect.p_adjusted),
         points(effect.detectable),
     )

@@ -82,8 +82,8 @@ class DoseResponse(Result):
         images: Number of images with each dose.
         objects: Number of objects with each dose.
         arms: By arm.
-        effects: By arm but the baseline. The p values of AP are adjusted for the number of arms and
-            doses (Holm), those of mPC and of rPC for the number of arms.
+        effects: By arm but the baseline. The p values and simultaneous intervals of AP account for
+            the number of arms and doses, those of mPC and of rPC for the number of arms.
         settings: How it was computed.
         notes: What a user should know, one sentence each.
     """

@@ -92,31 +92,59 @@ class Interval(Result):
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """The ends of an interval."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return interval_points(self.low, self.high, signed=True)
+
+    @property
+    def sign(self) -> int:
+        """1 where the whole interval is above 0, -1 where it is below, else 0."""
+        return (self.low > 0) - (self.high < 0)
+
+    def within(self, delta: float) -> bool:
+        """Return whether the whole interval lies between ``-delta`` and ``delta``."""
+        return -delta < self.low and self.high < delta
+
+
+BoundsOrRefused = Union[Bounds, Refused]
+
+
+@dataclass(frozen=True)
 class Estimate(Interval):
     """An effect with its confidence interval and its test against zero.
 
     Attributes:
         p: Two-sided p value, consistent with the interval.
-        p_holm: The p value adjusted for the number of questions asked (Holm 1979).
-        detectable: Smallest effect that the test finds four times in five, at the level that Holm's
-            first step asks for.
+        p_adjusted: The p value adjusted for all arms of the question, and for all questions that
+            share its error budget.
+        detectable: From this size on, an effect is found four times in five.
+        simultaneous: The interval that, together with those of the other arms, holds with the
+            confidence of a single one: statements about several arms follow from these.
 
     Example:
-        >>> str(Estimate(0.012, 0.004, 0.02, 0.004, 9, p=0.01, p_holm=0.01, detectable=0.011))
-        '+1.2 [+0.4, +2.0]'
+        >>> effect = Estimate(0.012, 0.004, 0.02, 0.004, 9, 0.01, 0.02, 0.011, Bounds(0.001, 0.023))
+        >>> print(effect, effect.simultaneous)
+        +1.2 [+0.4, +2.0] [+0.1, +2.3]
     """
 
     FORMAT: ClassVar[str] = 'estimate'
     signed: ClassVar[bool] = True
 
     p: float
-    p_holm: float
+    p_adjusted: float
     detectable: float
+    simultaneous: BoundsOrRefused
 
     def tables(self) -> list[Table]:
         (table,) = super().tables()
-        cells = (*table.rows[0], p_value(self.p_holm), points(self.detectable))
-        return [Table('', (*table.header, 'p (Holm)', 'detectable'), [cells])]
+        cells = (str(self.simultaneous), p_value(self.p_adjusted), points(self.detectable))
+        header = (*table.header, 'simultaneous', 'adjusted p', 'found 4 times in 5 from')
+        return [Table('', header, [(*table.rows[0], *cells)])]
 
 
 Number = Union[float, Refused]

@@ -111,14 +111,18 @@ def _effects(arms: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
 
 
 def _estimate(effect: Any) -> Any:
-    return {'refused': effect} if isinstance(effect, str) else effect
+    """Return an estimate, whose p value was adjusted by Holm's procedure."""
+    if isinstance(effect, str):
+        return {'refused': effect}
+    bounds = {'refused': 'version 1 computed no simultaneous intervals'}
+    return {**effect, 'p_adjusted': effect['p_holm'], 'simultaneous': bounds}
 
 
 def _dose_response(data: dict[str, Any]) -> dict[str, Any]:
-    def curve(entry: dict[str, Any]) -> dict[str, Any]:
+    def curve(entry: dict[str, Any], entry_of: Callable[[Any], Any] = _number) -> dict[str, Any]:
         return {
-            'AP': [_number(value) for value in entry['AP']],
-            **{name: _number(entry[name]) for name in ('mPC', 'rPC')},
+            'AP': [entry_of(value) for value in entry['AP']],
+            **{name: entry_of(entry[name]) for name in ('mPC', 'rPC')},
         }
 
     return {
@@ -130,8 +134,12 @@ def _dose_response(data: dict[str, Any]) -> dict[str, Any]:
             }
             for arm, entry in data['arms'].items()
         },
-        'effects': {arm: curve(entry) for arm, entry in data['effects'].items()},
+        'effects': {arm: curve(entry, _dose_effect) for arm, entry in data['effects'].items()},
     }
+
+
+def _dose_effect(effect: Any) -> Any:
+    return _number(effect) if effect is None else _estimate(effect)
 
 
 def _verdict(data: dict[str, Any]) -> dict[str, Any]:
