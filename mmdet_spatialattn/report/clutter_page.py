@@ -1,6 +1,5 @@
 """The page of ``spatialattn clutter``: how cluttered a data set is, with its extreme images."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -12,7 +11,6 @@ from ..coco.images import find_images
 from ..errors import require
 from ..io import PathLike
 from ..plots import distribution, strata_by_size, stratum_colors
-from ..results import Stratum
 from ..results.test_set import SIZES
 from ..tables import Table, short
 from .page import write_page

@@ -26,9 +26,9 @@ import numpy as np
 from mmdet_spatialattn.clutter import object_values
 from mmdet_spatialattn.coco import Annotations, Detections
 from mmdet_spatialattn.comparison import compare
-from mmdet_spatialattn.results import Estimate
 from mmdet_spatialattn.evaluation import evaluate
 from mmdet_spatialattn.io import write_json
+from mmdet_spatialattn.results import Estimate
 
 RESULTS = Path(__file__).with_suffix('.json')
 SIDE, N_CLASSES, N_BOOT = 320, 2, 200
