@@ -20,7 +20,7 @@ from .report import InsertionReport
 
 
 def insert_attention(
-    model: nn.Module, attention: Iterable[dict], example: Any = None
+    model: nn.Module, attention: Iterable[dict], *, example: Any = None
 ) -> InsertionReport:
     """Insert attention modules into ``model``, in place.
 
