@@ -27,7 +27,10 @@ HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.experiments.resumable'],
+    locations=[
+        'mmdet_spatialattn.experiments.resumable',
+        'mmdet_spatialattn.insertion.health_hook',
+    ],
 )
 
 TRANSFORMS = Registry(
