@@ -28,6 +28,7 @@ HOOKS = Registry(
     parent=MMENGINE_HOOKS,
     scope=SCOPE,
     locations=[
+        'mmdet_spatialattn.experiments.jitter',
         'mmdet_spatialattn.experiments.resumable',
         'mmdet_spatialattn.insertion.health_hook',
     ],

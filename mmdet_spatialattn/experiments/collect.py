@@ -5,9 +5,10 @@ that was not write the same. Measured times differ between measurements; they st
 ``cost.json``. The README beside this file describes both.
 """
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -133,7 +134,7 @@ def summarise(plan: Plan) -> PlanSummary:
                 arm.config.relative_to(here) if arm.config.is_relative_to(here) else arm.config
             ),
             overrides=dict(arm.overrides),
-            seeds=tuple(run.seed for run in plan.runs_of(arm)),
+            seeds=tuple(dict.fromkeys(run.seed for run in plan.runs_of(arm))),
         )
         for arm in plan.arms
     }
@@ -149,6 +150,8 @@ def summarise(plan: Plan) -> PlanSummary:
         group_by=plan.group_by,
         n_boot=plan.n_boot,
         overrides=dict(plan.overrides),
+        start=None if plan.start is None else json.loads(json.dumps(asdict(plan.start))),
+        fine_tuning=dict(plan.fine_tuning),
     )
 
 

@@ -3,6 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 from ..datasets.root import move_data_root
 from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
+from ..registry import HOOKS
 from .plan import Arm, Plan
 from .resumable import make_resumable
 
@@ -25,18 +27,42 @@ def arm_config(plan: Plan, arm: Arm) -> Config:
     """
     config = read_config(arm.config)
     root = config.get('data_root')
-    config.merge_from_dict({**plan.overrides, **arm.overrides})
+    config.merge_from_dict({**plan.overrides, **plan.fine_tuning, **arm.overrides})
     move_data_root(config, root)
     return config
 
 
-def run_config(config: Config, seed: int, folder: Path) -> Config:
+def start_config(plan: Plan) -> Config:
+    """Return the whole config of the training of a plan's common start.
+
+    Raises:
+        MissingFile: The config does not exist.
+        UserError: The config has a mistake.
+    """
+    start = plan.start
+    assert start is not None
+    (arm,) = (arm for arm in plan.arms if arm.name == start.arm)
+    epochs = {'train_cfg.max_epochs': start.epochs}
+    arm = replace(arm, overrides={**arm.overrides, **epochs, **start.overrides})
+    return arm_config(replace(plan, fine_tuning={}), arm)
+
+
+def run_config(
+    config: Config,
+    seed: int,
+    folder: Path,
+    *,
+    checkpoint: Optional[str] = None,
+    jitter: float = 0.0,
+) -> Config:
     """Return the config of one run of an arm: seeded, resumable, with its detections kept.
 
     Args:
         config: The whole config of the arm.
         seed: Seed of the run.
         folder: The run's own folder.
+        checkpoint: Trained detector that the run begins from.
+        jitter: Relative size of the noise on its weights.
 
     Raises:
         UserError: The config trains by iterations, which cannot be resumed.
@@ -46,6 +72,11 @@ def run_config(config: Config, seed: int, folder: Path) -> Config:
     config.val_cfg = config.val_dataloader = config.val_evaluator = None  # tested at the end
     config.test_evaluator.outfile_prefix = str(folder / 'detections')
     config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
+    if checkpoint is not None:
+        config.load_from = checkpoint
+    if jitter:
+        hook = dict(type=f'{HOOKS.scope}.JitterWeights', scale=jitter, seed=seed)
+        config.custom_hooks = [*config.custom_hooks, hook]
     return config
 
 

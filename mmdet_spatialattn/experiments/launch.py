@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Optional
@@ -29,7 +29,6 @@ from ..io import atomic_path
 from ..processors import count_processors
 from ..results import Run
 from ..results.sweep import FAILED, FINISHED, WAITING
-from .config import run_config
 from .record import delete_record, read_record, write_record
 
 PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
@@ -65,7 +64,7 @@ def launch(
     runs: Sequence[Run],
     folder: Path,
     *,
-    configs: Mapping[str, Config],
+    config_of: Callable[[Run], Config],
     jobs: int = 1,
     device: str = 'cpu',
     watch: Callable[[list[RunStatus]], None] = lambda statuses: None,
@@ -79,7 +78,7 @@ def launch(
     Args:
         runs: The runs; each has the folder ``<arm>/seed_<k>`` below ``folder``.
         folder: Folder of the sweep.
-        configs: The whole config of every arm.
+        config_of: Returns the whole config of a run.
         jobs: Number of runs at a time; they divide the processors.
         device: ``'cuda'``, or ``'cpu'`` to hide the GPUs from the runs.
         watch: Called with the status of all runs every ``period`` seconds.
@@ -91,7 +90,7 @@ def launch(
     Raises:
         UserError: The folder holds a run with another config.
     """
-    all_jobs = [_Job(run, folder, configs[run.arm], device) for run in runs]
+    all_jobs = [_Job(run, folder, config_of(run), device) for run in runs]
     threads = max(count_processors() // min(jobs, max(len(all_jobs), 1)), 1)
     try:
         while True:
@@ -118,7 +117,6 @@ class _Job:
         self.folder, self.log = folder / run.name, folder / run.log
         self.process: Optional[subprocess.Popen] = None
         self.phase = FINISHED if read_record(run, folder).state == FINISHED else WAITING
-        config = run_config(config, run.seed, self.folder)
         self.epochs = config.train_cfg.max_epochs
         path = self.folder / PLANNED
         if not path.is_file():

@@ -12,11 +12,19 @@ A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
 
 Paths of configs are relative to the plan. ``overrides`` are what ``--cfg-options`` takes. Names
 that begin with ``_`` are the file's own.
+
+With a common start all arms are fine-tuned from one trained detector, with the same seeds::
+
+    start = dict(arm='baseline', epochs=12)  # or the path of a checkpoint
+    fine_tuning = {'train_cfg.max_epochs': 1}  # of all arms, but not of the start
+
+Such a plan asks what inserting attention *adds* to a trained detector, and sees far smaller effects
+than one that trains every arm from scratch.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Optional
@@ -27,6 +35,7 @@ from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
 from ..results import Run
 from ..results.sweep import WAITING
+from .start import JITTER, PLACEBO, START, Start, read_start
 
 FOLDER_NAME = re.compile(r'[\w][\w.+-]*')
 
@@ -39,13 +48,15 @@ class Arm:
         name: Name in tables, and of its folder.
         config: Path of its config.
         overrides: Changes of the config, dotted key to value.
-        seeds: Of its runs, where they are not the plan's: a second baseline needs other ones.
+        seeds: Seeds of its runs, where they are not the plan's.
+        jitter: Relative size of the noise on the weights of its start; see :class:`JitterWeights`.
     """
 
     name: str
     config: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: Optional[tuple[int, ...]] = None
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,9 @@ class Plan:
             all images with one value at once.
         n_boot: Bootstrap replicates.
         overrides: Changes of every arm's config, below the arm's own.
+        start: The common start of all runs; ``None`` to train from scratch.
+        fine_tuning: Changes of every arm's config where there is a common start; they do not touch
+            the training of the start.
     """
 
     name: str
@@ -80,6 +94,20 @@ class Plan:
     group_by: Optional[str] = None
     n_boot: int = 1000
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    start: Optional[Start] = None
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def estimand(self) -> str:
+        """``'added'``: what attention adds to a trained detector; ``'trained'``: from scratch."""
+        return 'trained' if self.start is None else 'added'
+
+    @property
+    def start_runs(self) -> list[Run]:
+        """The runs that train the common start; none where it is given or there is none."""
+        if self.start is None or self.start.arm is None:
+            return []
+        return [Run(START, seed, WAITING) for seed in self.start.seeds]
 
     @property
     def runs(self) -> list[Run]:
@@ -89,7 +117,10 @@ class Plan:
 
     def runs_of(self, arm: Arm) -> list[Run]:
         """Return the runs of one arm."""
-        return [Run(arm.name, seed, WAITING) for seed in arm.seeds or self.seeds]
+        several = self.start is not None and len(self.start.seeds) > 1
+        bases = self.start.seeds if self.start is not None and several else (None,)
+        seeds = arm.seeds or self.seeds
+        return [Run(arm.name, seed, WAITING, base=base) for seed in seeds for base in bases]
 
 
 def load_plan(path: PathLike) -> Plan:
@@ -127,11 +158,34 @@ def load_plan(path: PathLike) -> Plan:
                 f'(arms: {", ".join(names)})'
             )
     values.update(arms=arms, seeds=_seeds(f'plan {path}', values['seeds']))
+    if 'start' in values:
+        values['start'] = read_start(values['start'], path, names)
+    if values.get('start') is not None:
+        values['arms'] = _with_placebo(path, values['arms'], values['baseline'])
+    elif values.get('fine_tuning'):
+        raise UserError(f"plan {path}: 'fine_tuning' needs a 'start'; give one, or use 'overrides'")
     if 'severities' in values:
         values.update(_severities(path, values))
     values.setdefault('name', path.stem)
     _check_folder_name(path, values['name'])
     return Plan(**values)
+
+
+def _with_placebo(path: Path, arms: tuple[Arm, ...], baseline: str) -> tuple[Arm, ...]:
+    """Return the arms of a plan with a common start, with a placebo arm at the end."""
+    for arm in arms:
+        if arm.seeds is not None:
+            raise UserError(
+                f"plan {path}: arm '{arm.name}' has seeds of its own; with a common start runs are "
+                "compared seed by seed, so all arms share the plan's seeds"
+            )
+        if arm.name in (START, PLACEBO):
+            raise UserError(
+                f"plan {path}: the name '{arm.name}' is taken in a plan with a common start; give "
+                'the arm another'
+            )
+    (base,) = (arm for arm in arms if arm.name == baseline)
+    return (*arms, replace(base, name=PLACEBO, jitter=JITTER))
 
 
 def _arm(path: Path, name: str, value: Any) -> Arm:

@@ -1,5 +1,6 @@
 """The record of a run, ``run.json`` in its folder: how it ended, and in which environment."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ..io import read_json
@@ -21,7 +22,7 @@ def write_record(run: Run, folder: Path, state: str, device: str = 'cpu') -> Non
         device: ``'cuda'`` or ``'cpu'``, where it ran.
     """
     known = environment(device) if state == FINISHED else None
-    Run(run.arm, run.seed, state, known).to_json(_path(run, folder))
+    replace(run, state=state, environment=known).to_json(_path(run, folder))
 
 
 def read_record(run: Run, folder: Path) -> Run:

@@ -11,11 +11,13 @@ From Python it takes three lines::
 """
 
 import copy
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Thread
+from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
@@ -29,17 +31,19 @@ from ..evaluation import EvaluationTask
 from ..io import PathLike, differences, is_empty_folder, read_json, write_json
 from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
-from ..results import SweepResult
+from ..results import Run, SweepResult
 from ..results.sweep import FINISHED
 from .checks import build_checked_model, check_data
 from .collect import collect, finished_runs, summarise
-from .config import arm_config, coco_files, run_config
+from .config import arm_config, coco_files, run_config, start_config
 from .forecast import ArmForecast, Forecast, training_time
+from .identity import check_identity
 from .launch import launch
-from .plan import Arm, Plan
+from .plan import Plan
 from .progress import SILENT, SweepProgress
 from .record import read_record
 from .severities import write_severities
+from .start import START
 
 MANIFEST = 'sweep.json'
 """File in the folder of a sweep that names its plan."""
@@ -81,10 +85,9 @@ def run_sweep(
     _claim(sweep)
     sweep = _with_severities(sweep, progress)
     Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
-    with progress.runs() as watch:
-        launch(
-            plan.runs, sweep.folder, configs=sweep.configs, jobs=jobs, device=device, watch=watch
-        )
+    _launch(sweep, plan.start_runs, jobs, device, progress)
+    _check_start(sweep)
+    _launch(sweep, plan.runs, jobs, device, progress)
     return _collect(sweep, device, progress)
 
 
@@ -109,7 +112,7 @@ class CheckedSweep:
     Attributes:
         plan: The plan.
         folder: Folder of the sweep.
-        configs: The whole config of every arm.
+        configs: The whole config of every arm, and of the training of a common start.
         test_set: Annotations of the test set.
     """
 
@@ -117,6 +120,27 @@ class CheckedSweep:
     folder: Path
     configs: Mapping[str, Config]
     test_set: Annotations
+
+    def config_of(self, run: Run) -> Config:
+        """Return the whole config of a run."""
+        arms = {arm.name: arm for arm in self.plan.arms}
+        return run_config(
+            self.configs[run.arm],
+            run.seed,
+            self.folder / run.name,
+            checkpoint=self.checkpoint_of(run),
+            jitter=arms[run.arm].jitter if run.arm in arms else 0.0,
+        )
+
+    def checkpoint_of(self, run: Run) -> Optional[str]:
+        """Return the trained detector that a run begins from; ``None`` from scratch."""
+        start = self.plan.start
+        if start is None or run.arm == START:
+            return None
+        if start.checkpoint is not None:
+            return start.checkpoint
+        base = Run(START, start.seeds[0] if run.base is None else run.base)
+        return str(self.folder / base.name / f'epoch_{start.epochs}.pth')
 
 
 def check(plan: Plan, folder: PathLike) -> CheckedSweep:
@@ -138,7 +162,11 @@ def check(plan: Plan, folder: PathLike) -> CheckedSweep:
     for arm in plan.arms:
         with error_prefix(f"arm '{arm.name}'"):
             configs[arm.name] = config = arm_config(plan, arm)
-            size += _checkpoint_size(config, folder) * _count_unfinished(plan, arm, folder)
+            size += _checkpoint_size(config, folder) * _count_unfinished(plan.runs_of(arm), folder)
+    if plan.start_runs:
+        with error_prefix('start'):
+            configs[START] = config = start_config(plan)
+            size += _checkpoint_size(config, folder) * _count_unfinished(plan.start_runs, folder)
     _check_one_test_set(configs)
     _check_disk(folder, size)
     return CheckedSweep(plan, folder, configs, _load_test_set(plan, configs[plan.baseline]))
@@ -168,12 +196,13 @@ def dry_run(
     threads = max(count_processors() // _checked_jobs(jobs), 1)
     sweep = check(plan, folder)
     forecasts = {}
-    for arm in progress.steps('timing')(plan.arms, len(plan.arms)):
-        runs = plan.runs_of(arm)
-        config = run_config(sweep.configs[arm.name], runs[0].seed, sweep.folder)
-        forecasts[arm.name] = ArmForecast(
+    runs_of = {START: plan.start_runs} if plan.start_runs else {}
+    runs_of |= {arm.name: plan.runs_of(arm) for arm in plan.arms}
+    for arm, runs in progress.steps('timing')(runs_of.items(), len(runs_of)):
+        config = run_config(sweep.configs[arm], runs[0].seed, sweep.folder)
+        forecasts[arm] = ArmForecast(
             seeds=tuple(run.seed for run in runs),
-            finished=len(runs) - _count_unfinished(plan, arm, sweep.folder),
+            finished=len(runs) - _count_unfinished(runs, sweep.folder),
             seconds=training_time(config, device=device, threads=threads),
         )
     return Forecast(plan.name, str(sweep.folder), jobs, forecasts)
@@ -194,10 +223,48 @@ def _collect(sweep: CheckedSweep, device: str, progress: SweepProgress) -> Sweep
     return result
 
 
+def _launch(
+    sweep: CheckedSweep, runs: Sequence[Run], jobs: int, device: str, progress: SweepProgress
+) -> None:
+    """Train and test the runs that are not finished."""
+    if not runs:
+        return
+    with progress.runs() as watch:
+        launch(runs, sweep.folder, config_of=sweep.config_of, jobs=jobs, device=device, watch=watch)
+
+
+def _check_start(sweep: CheckedSweep) -> None:
+    """Check that the common start is trained, and that every arm begins as the baseline."""
+    plan = sweep.plan
+    if plan.start is None:
+        return
+    for run in plan.start_runs:
+        if read_record(run, sweep.folder).state != FINISHED:
+            raise UserError(
+                f'the training of the common start, {run.name}, failed; its log: '
+                f'{sweep.folder / run.log}'
+            )
+    compared = {arm.name: sweep.configs[arm.name] for arm in plan.arms if not arm.jitter}
+    first = plan.runs_of(plan.arms[0])[0]
+    checkpoint = sweep.checkpoint_of(first)
+    assert checkpoint is not None
+    check_identity(compared, plan.baseline, checkpoint, exact=plan.start.exact)
+
+
 def _claim(sweep: CheckedSweep) -> None:
     """Write the plan into the folder, which then belongs to it."""
     plan = sweep.plan
-    write_json(sweep.folder / MANIFEST, {'plan': plan.name, **asdict(summarise(plan))})
+    write_json(sweep.folder / MANIFEST, {**asdict(summarise(plan)), **_protocol(plan)})
+
+
+def _protocol(plan: Plan) -> dict[str, Any]:
+    """Return what of a plan may not change once its runs have begun."""
+    protocol: dict[str, Any] = {'plan': plan.name}
+    if plan.start is not None:
+        protocol['baseline'] = plan.baseline
+        protocol['start'] = summarise(plan).start
+        protocol['fine_tuning'] = dict(plan.fine_tuning)
+    return json.loads(json.dumps(protocol))
 
 
 def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSweep:
@@ -219,7 +286,7 @@ def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSwe
 def _check_folder(plan: Plan, folder: Path) -> None:
     manifest = folder / MANIFEST
     if manifest.is_file():
-        changes = differences(read_json(manifest), {'plan': plan.name})
+        changes = differences(read_json(manifest), _protocol(plan))
         if changes:
             raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
     elif folder.exists() and not is_empty_folder(folder):
@@ -234,9 +301,8 @@ def _checkpoint_size(config: Config, folder: Path) -> int:
     return CHECKPOINTS * BYTES_PER_PARAMETER * sum(parameter.numel() for parameter in parameters)
 
 
-def _count_unfinished(plan: Plan, arm: Arm, folder: Path) -> int:
-    runs = (read_record(run, folder) for run in plan.runs_of(arm))
-    return sum(run.state != FINISHED for run in runs)
+def _count_unfinished(runs: Sequence[Run], folder: Path) -> int:
+    return sum(read_record(run, folder).state != FINISHED for run in runs)
 
 
 def _check_one_test_set(configs: Mapping[str, Config]) -> None:

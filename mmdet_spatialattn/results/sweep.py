@@ -44,6 +44,7 @@ class Run(Result):
         seed: Seed of the training.
         state: ``'waiting'``, ``'finished'`` or ``'failed'``.
         environment: With what it was finished.
+        base: Seed of the common start that it began from, where there are several.
     """
 
     FORMAT: ClassVar[str] = 'run'
@@ -52,11 +53,13 @@ class Run(Result):
     seed: int
     state: str = FINISHED
     environment: Optional[Environment] = None
+    base: Optional[int] = None
 
     @property
     def name(self) -> str:
-        """``<arm>/seed_<k>``, also its folder below the sweep's."""
-        return f'{self.arm}/seed_{self.seed}'
+        """``<arm>/seed_<k>`` or ``<arm>/base_<b>/seed_<k>``: its folder below the sweep's."""
+        base = '' if self.base is None else f'/base_{self.base}'
+        return f'{self.arm}{base}/seed_{self.seed}'
 
     @property
     def detections(self) -> str:
@@ -102,6 +105,13 @@ class PlanSummary:
     group_by: Optional[str] = None
     n_boot: int = 1000
     overrides: dict[str, Any] = field(default_factory=dict)
+    start: Optional[dict[str, Any]] = None
+    fine_tuning: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def estimand(self) -> str:
+        """``'added'``: what attention adds to a trained detector; ``'trained'``: from scratch."""
+        return 'trained' if self.start is None else 'added'
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.experiments.config import run_config
 from mmdet_spatialattn.experiments.launch import _Job, launch
 from mmdet_spatialattn.experiments.plan import Arm, Plan
 from mmdet_spatialattn.experiments.record import RECORD, read_record, write_record
@@ -24,7 +25,11 @@ RUNS = PLAN.runs
 def launched(folder, overrides={}, **options):
     """Launch the runs of the plan, with changes of all configs."""
     configs = configs_of(replace(PLAN, overrides=overrides))
-    return launch(RUNS, folder, configs=configs, **options)
+
+    def config_of(run):
+        return run_config(configs[run.arm], run.seed, folder / run.name)
+
+    return launch(RUNS, folder, config_of=config_of, **options)
 
 
 def finish(runs, folder):
