@@ -30,6 +30,7 @@ HOOKS = Registry(
     locations=[
         'mmdet_spatialattn.experiments.jitter',
         'mmdet_spatialattn.experiments.resumable',
+        'mmdet_spatialattn.insertion.health_hook',
     ],
 )
 

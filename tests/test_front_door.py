@@ -103,4 +103,4 @@ def test_a_change_of_the_surface_is_shown(repository, monkeypatch):
     monkeypatch.setattr(sa, 'load_plan', load_plan)
     changes = tool['difference']().splitlines()
     assert '-    load_plan(path: PathLike) -> Plan' in changes
-    assert '+    load_plan(path: str, strict: bool=True) -> str' in changes
+    assert '+    load_plan(path: str, strict: bool = True) -> str' in changes

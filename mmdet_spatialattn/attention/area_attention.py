@@ -55,6 +55,7 @@ class AreaAttention(SpatialAttention):
     family = 'global'
     cost = 'O((HW)^2)'
     maps = ('spatial',)
+    gates = False
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Optional, Union
+from typing import Any, ClassVar, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..errors import UserError, did_you_mean
+from .initialisation import loads_pretrained, note_load
 
 NORMS = ('BN', 'SyncBN', 'GN', 'IN')
 """What ``norm_cfg`` may name: MMCV's norms of maps."""
@@ -24,12 +25,13 @@ class SpatialAttention(BaseModule):
 
     With ``identity_init=True`` the module returns :math:`x + \alpha\,(\mathrm{attend}(x) - x)` with
     one scalar parameter :math:`\alpha`, which starts at 0: a pretrained detector gives
-    bit-identical outputs at step 0, and :math:`\alpha = 1` is the paper. The parameter is bare
-    because the initialisers of the surrounding backbone overwrite the weights of every convolution
-    below it and cannot reach this one. Without the option there is no ``alpha``, so that
-    checkpoints keep the keys of the authors' releases. A module that the paper itself starts as the
-    identity (:attr:`identity_at_init`) never has one: two zeros in a row would stop each other's
-    gradients for ever.
+    bit-identical outputs at step 0, and :math:`\alpha = 1` is the paper. Without the option there
+    is no ``alpha``, so that checkpoints keep the keys of the authors' releases. A module that the
+    paper itself starts as the identity (:attr:`identity_at_init`) never has one: two zeros in a row
+    would stop each other's gradients for ever.
+
+    The initialisation of a module is its own: ``init_weights`` of the host that it sits in leaves
+    it alone (:mod:`.initialisation`).
 
     Shape:
         Input ``(N, C, H, W)``, any ``H, W >= 1``; output the same.
@@ -53,9 +55,13 @@ class SpatialAttention(BaseModule):
     maps: tuple[str, ...] = ()
     """Names under which :meth:`publish` is called: what there is to look at."""
 
+    gates: bool = True
+    """Whether the maps are gates: factors from 0 to 1, which let nothing change at either end."""
+
     identity_at_init: bool = False
     """Whether the paper starts the module as the exact identity, by :meth:`reset_parameters`."""
 
+    _is_attention = True
     _captured: Optional[dict[str, Tensor]] = None
 
     def __init__(
@@ -77,11 +83,20 @@ class SpatialAttention(BaseModule):
         """Give the weights that the paper starts at a chosen value (zeroed layers) that value."""
 
     def init_weights(self) -> None:
-        """Initialise as the host asks, then restore the paper's chosen values and the identity."""
+        """Follow ``init_cfg``, then restore the paper's chosen values and the identity; once.
+
+        What is initialised or loaded already stays as it is, and so does what ``init_cfg`` loads.
+        """
+        chosen = not self.is_init and not loads_pretrained(self)
         super().init_weights()
-        self.reset_parameters()
-        if self.alpha is not None:
-            nn.init.zeros_(self.alpha)
+        if chosen:
+            self.reset_parameters()
+            if self.alpha is not None:
+                nn.init.zeros_(self.alpha)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:  # type: ignore[override]
+        note_load(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)

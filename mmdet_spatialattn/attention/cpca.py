@@ -44,6 +44,7 @@ class CPCA(SpatialAttention):
     _abbr_ = 'cpca'
     family = 'channel+spatial'
     maps = ('channel', 'spatial')
+    gates = False
 
     def __init__(
         self,

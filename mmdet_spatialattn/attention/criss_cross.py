@@ -45,6 +45,7 @@ class CrissCross(SpatialAttention):
     family = 'global'
     cost = 'O(HW(H+W))'
     maps = ('spatial',)
+    gates = False
     identity_at_init = True
 
     def __init__(self, in_channels: int, reduction: int = 8, recurrence: int = 2, **kwargs) -> None:

@@ -42,6 +42,7 @@ class DoubleAttention(SpatialAttention):
     _abbr_ = 'double_attention'
     family = 'global'
     maps = ('spatial',)
+    gates = False
 
     def __init__(self, in_channels: int, reduction: int = 4, **kwargs) -> None:
         super().__init__(in_channels, **kwargs)

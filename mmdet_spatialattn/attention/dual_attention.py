@@ -46,6 +46,7 @@ class DualPositionAttention(SpatialAttention):
     family = 'global'
     cost = 'O((HW)^2)'
     maps = ('spatial',)
+    gates = False
     identity_at_init = True
 
     def __init__(self, in_channels: int, reduction: int = 8, **kwargs) -> None:
@@ -97,6 +98,7 @@ class DualChannelAttention(SpatialAttention):
     _abbr_ = 'dual_channel'
     family = 'global'
     maps = ('channel',)
+    gates = False
     identity_at_init = True
 
     def __init__(self, in_channels: int, **kwargs) -> None:
@@ -146,6 +148,7 @@ class DualAttention(SpatialAttention):
     family = 'global'
     cost = 'O((HW)^2)'
     maps = ('channel', 'spatial')
+    gates = False
     identity_at_init = True
 
     def __init__(self, in_channels: int, reduction: int = 8, **kwargs) -> None:

@@ -36,6 +36,7 @@ class GCT(SpatialAttention):
     _abbr_ = 'gct'
     family = 'channel'
     maps = ('channel',)
+    gates = False
     identity_at_init = True
 
     def __init__(self, in_channels: int, eps: float = 1e-5, **kwargs) -> None:

@@ -59,6 +59,7 @@ class GeneralizedAttention(SpatialAttention):
     family = 'global'
     cost = 'O((HW)^2)'
     maps = ('spatial',)
+    gates = False
     identity_at_init = True
 
     def __init__(

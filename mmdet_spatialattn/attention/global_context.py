@@ -52,6 +52,7 @@ class GlobalContext(SpatialAttention):
     _abbr_ = 'global_context'
     family = 'global'
     maps: tuple[str, ...] = ('spatial',)
+    gates = False
     identity_at_init = True
 
     def __init__(

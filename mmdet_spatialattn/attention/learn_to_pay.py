@@ -54,6 +54,7 @@ class LearnToPayAttention(GuidedAttention):
 
     _abbr_ = 'learn_to_pay'
     maps = ('spatial',)
+    gates = False
 
     def __init__(
         self,

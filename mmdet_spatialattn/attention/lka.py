@@ -23,6 +23,7 @@ class VisualAttention(SpatialAttention):
 
     family = 'spatial'
     maps: tuple[str, ...] = ('channel', 'spatial')
+    gates = False
 
     def __init__(self, in_channels: int, **kwargs) -> None:
         super().__init__(in_channels, **kwargs)

@@ -56,6 +56,7 @@ class NonLocal(SpatialAttention):
     family = 'global'
     cost = 'O((HW)^2)'
     maps: tuple[str, ...] = ('spatial',)
+    gates = False
     identity_at_init = True
 
     def __init__(

@@ -49,6 +49,7 @@ class SelfAttention2d(SpatialAttention):
     family = 'global'
     cost = 'O((HW)^2)'
     maps = ('spatial',)
+    gates = False
 
     def __init__(
         self, in_channels: int, num_heads: int = 8, window: Optional[int] = None, **kwargs

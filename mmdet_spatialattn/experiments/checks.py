@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingFile, UserError, did_you_mean, error_prefix
+from ..insertion.attach import SLOTS
 from ..io import read_json
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mmengine.registry import Registry
     from torch import nn
 
-SLOTS = ('after_conv1', 'after_conv2', 'after_conv3')
+
 COCO_KEYS = ('images', 'annotations', 'categories')
 READ_WHOLE = 2**25
 """Annotation files up to 32 MiB are read twice; of larger ones only the ends are looked at."""

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from torch import Tensor, nn
 
+from ..attention.initialisation import mark_attention
 from ..errors import UserError
 from .guide import Guide, GuideSource
 
@@ -71,6 +72,7 @@ def attach(
     """
     records = target.__dict__.setdefault(RECORDS, [])
     name = _name(records, place)
+    mark_attention(module)
     if owned:
         target.add_module(name, module)
     else:

@@ -8,25 +8,14 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-from ..attention.base import GuidedAttention, SpatialAttention
-from .attach import attached_to
+from ..attention.base import GuidedAttention
 from .dry_run import guess_args, run_copy
 from .host import below_pretrained
 from .report import InsertionReport, Row, init_text
+from .sites import Site, attention_sites
 
 QUADRATIC = 'O((HW)^2)'
 LARGE_MAP_STRIDE = 8
-
-
-@dataclass
-class Found:
-    """One attention module in a model."""
-
-    module: Any
-    position: str
-    channels: int
-    frozen_ok: bool = False
-    places: int = 1
 
 
 @dataclass
@@ -60,41 +49,18 @@ def audit_model(
         >>> [(row.path, row.map, row.trains, row.cost) for row in report]
         [('maxpool.input_spatialattn', (32, 32), 'yes', 'O(HW)')]
     """
-    found = dict(find_attention(model))
+    sites = attention_sites(model)
     known = args is not None
     args = guess_args(model) if args is None else args
     size = _image_size(args)
-    seen = {path: Seen() for path in found}
+    seen = {path: Seen() for path in sites}
     complete = False
-    if found and (known or size):
+    if sites and (known or size):
         complete = run_copy(model, args, lambda copied: _watch(copied, seen)) is None
-    rows = [_row(model, path, one, seen[path], size) for path, one in found.items()]
-    accepted = {path for path, one in found.items() if one.frozen_ok}
-    loaded = {path for path in found if pretrained or below_pretrained(model, path)}
+    rows = [_row(model, path, site, seen[path], size) for path, site in sites.items()]
+    accepted = {path for path, site in sites.items() if site.frozen_ok}
+    loaded = {path for path in sites if pretrained or below_pretrained(model, path)}
     return InsertionReport(rows, list(_warnings(rows, accepted, loaded, complete)), size)
-
-
-def find_attention(model: nn.Module) -> Iterator[tuple[str, Found]]:
-    """Yield every attention module with its path: inserted ones, and our classes elsewhere."""
-    found: dict[int, Found] = {}
-    for _, target, attached in attached_to(model):
-        module, place = getattr(target, attached.name), attached.place
-        if id(module) in found:
-            found[id(module)].places += 1
-        else:
-            channels = place.channels or module.in_channels
-            found[id(module)] = Found(module, place.position, channels, place.frozen_ok)
-    inside = None
-    for path, module in model.named_modules():
-        if inside is not None and path.startswith(inside):
-            continue
-        if id(module) in found:
-            yield path, found[id(module)]
-        elif isinstance(module, SpatialAttention):
-            yield path, Found(module, 'plugin', module.in_channels)
-        else:
-            continue
-        inside = f'{path}.'
 
 
 def _watch(model: nn.Module, seen: dict[str, Seen]) -> None:
@@ -133,23 +99,23 @@ class _Meter:
 
 
 def _row(
-    model: nn.Module, path: str, found: Found, seen: Seen, size: Optional[tuple[int, int]]
+    model: nn.Module, path: str, site: Site, seen: Seen, size: Optional[tuple[int, int]]
 ) -> Row:
-    factor, change = measure_init(found.module, found.channels)
+    factor, change = measure_init(site.module, site.channels)
     return Row(
         path=path,
-        module=type(found.module).__name__,
-        position=found.position,
-        places=found.places,
-        channels=found.channels,
+        module=type(site.module).__name__,
+        position=site.position,
+        places=site.placements,
+        channels=site.channels,
         map=seen.map,
         stride=size[0] / seen.map[0] if size and seen.map else None,
         runs=seen.runs,
-        trains=_trains(model, path, found.module),
-        norm=_norm(model, path, found.module),
+        trains=_trains(model, path, site.module),
+        norm=_norm(model, path, site.module),
         factor=factor,
         change=change,
-        cost=getattr(found.module, 'cost', ''),
+        cost=getattr(site.module, 'cost', ''),
         memory=seen.memory if seen.map else None,
     )
 

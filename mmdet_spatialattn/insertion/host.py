@@ -2,24 +2,23 @@
 
 Four things, each undone by :func:`restore`:
 
-- ``init_weights`` leaves the attention as it wants to be. A host initialises by sweeping over every
-  convolution below it, which overwrites the zeros that some papers start from, and does not reach
-  what sits below a plain ``nn.Module``.
+- ``init_weights`` passes the attention by, which initialises itself
+  (:mod:`mmdet_spatialattn.attention.initialisation`).
 - Loading a checkpoint of the plain model reports the missing keys as expected, in one line.
 - Frozen stages are frozen again, so that what was inserted there is frozen as the host will do at
   its next ``.train()``.
 - A norm that was replaced since (conversion to SyncBatchNorm) gets its attention back.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from torch import nn
 
-from ..attention.base import SpatialAttention
+from ..attention.initialisation import behind, guard, loads_pretrained
 from ..errors import UserError
 from .attach import RECORDS, Attached, attached_to, hook_up, unhook
 
@@ -29,8 +28,9 @@ EXPECTED = 'expected: attention'
 def prepare(model: nn.Module) -> None:
     """Let ``model`` live with what was inserted below it; again after each insertion."""
     restore(model)
-    if hasattr(model, 'init_weights'):
-        model.__dict__['init_weights'] = partial(init_weights, model)
+    for path, _, _ in attached_to(model):
+        for part in parts_above(model, path):
+            guard(type(part))
     model.register_load_state_dict_pre_hook(expect_missing)
     on_norms = [
         (path, attached)
@@ -47,28 +47,10 @@ def prepare(model: nn.Module) -> None:
 
 def restore(model: nn.Module) -> None:
     """Undo :func:`prepare`, but for the freezing, which was the host's own."""
-    if getattr(model.__dict__.get('init_weights'), 'func', None) is init_weights:
-        del model.__dict__['init_weights']
     unhook(model, reattach)
     for key, wrapped in list(model._load_state_dict_pre_hooks.items()):
         if getattr(wrapped, 'hook', None) is expect_missing:
             del model._load_state_dict_pre_hooks[key]
-
-
-def init_weights(model: Any, *args: Any, **kwargs: Any) -> None:
-    """Initialise ``model`` as its class does, and the attention below it as itself wants.
-
-    Below a module that loads pretrained weights the attention comes first, so that weights which
-    the checkpoint has for it stay.
-    """
-    first = not getattr(model, 'is_init', False)
-    modules = {path: m for path, m in _attention(model).items()} if first else {}
-    pretrained = {path for path in modules if below_pretrained(model, path)}
-    for path in pretrained:
-        _initialise(modules[path])
-    type(model).init_weights(model, *args, **kwargs)
-    for path in modules.keys() - pretrained:
-        _initialise(modules[path])
 
 
 def expect_missing(model: nn.Module, state_dict: dict, prefix: str, *rest: Any) -> None:
@@ -78,13 +60,13 @@ def expect_missing(model: nn.Module, state_dict: dict, prefix: str, *rest: Any) 
     """
     absent = {
         path: module
-        for path, module in _attention(model).items()
+        for path, module in inserted_modules(model).items()
         if module.state_dict() and not any(k.startswith(f'{prefix}{path}.') for k in state_dict)
     }
     if not absent:
         return
     for path, module in absent.items():
-        for key, value in module.state_dict().items():
+        for key, value in module.state_dict(keep_vars=True).items():
             state_dict[f'{prefix}{path}.{key}'] = value
     bare = [path for path, module in absent.items() if not _identity(module)]
     effect = (
@@ -122,38 +104,28 @@ def reattach(model: nn.Module, args: tuple, *, on_norms: list[tuple[str, Attache
         target.__dict__[RECORDS] = again
 
 
-def _attention(model: nn.Module) -> dict[str, nn.Module]:
+def inserted_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Return what was inserted below ``model`` by path; shared modules once."""
-    found: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     for path, target, attached in attached_to(model):
-        module = target._modules.get(attached.name)
+        module = behind(target._modules.get(attached.name))
         if module is not None:
-            found['.'.join(filter(None, (path, attached.name)))] = module
-    return found
+            modules['.'.join(filter(None, (path, attached.name)))] = module
+    return modules
+
+
+def parts_above(model: nn.Module, path: str) -> Iterator[nn.Module]:
+    """Yield ``model`` and the modules on the way to ``path``, the one there included."""
+    names = list(filter(None, path.split('.')))
+    for depth in range(len(names) + 1):
+        yield model.get_submodule('.'.join(names[:depth]))
 
 
 def below_pretrained(model: nn.Module, path: str) -> bool:
     """Return whether a part above the module at ``path`` loads pretrained weights."""
-    part: Any = model
-    for name in ['', *path.split('.')]:
-        part = part._modules[name] if name else part
-        cfgs = getattr(part, 'init_cfg', None) or []
-        for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
-            if cfg.get('type') == 'Pretrained':
-                return True
-    return False
+    return any(map(loads_pretrained, parts_above(model, path)))
 
 
 def _identity(module: Any) -> bool:
     has_alpha = getattr(module, 'alpha', None) is not None
     return has_alpha or getattr(module, 'identity_at_init', False)
-
-
-def _initialise(module: Any) -> None:
-    for part in module.modules():
-        if isinstance(part, BaseModule):
-            part.is_init = False
-    if isinstance(module, SpatialAttention) or hasattr(module, 'init_weights'):
-        module.init_weights()
-    elif hasattr(module, 'reset_parameters'):
-        module.reset_parameters()

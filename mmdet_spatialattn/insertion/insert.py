@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from ..attention.initialisation import initialise, own_random_stream
 from ..errors import UserError
 from .attach import Place, attach, attached_to, detach, unhook
 from .audit import audit_model, frozen_by, measure_init
@@ -14,13 +15,13 @@ from .build import build_module
 from .dry_run import DryRun, as_args
 from .entry import Entry, parse_entries
 from .guide import drop_guide, drop_last, hold_guide, take_guide
-from .host import prepare, restore
+from .host import inserted_modules, prepare, restore
 from .placements import find_places
 from .report import InsertionReport
 
 
 def insert_attention(
-    model: nn.Module, attention: Iterable[dict], example: Any = None
+    model: nn.Module, attention: Iterable[dict], *, example: Any = None
 ) -> InsertionReport:
     """Insert attention modules into ``model``, in place.
 
@@ -73,6 +74,8 @@ def insert(
             _attach(model, place, module, owned=id(module) not in owners)
             owners.add(id(module))
     prepare(model)
+    if getattr(model, 'is_init', True):  # otherwise its init_weights() is still to come
+        initialise(inserted_modules(model))
     report = audit_model(model, None if example is None else as_args(example))
     return replace(report, warnings=[w for one in found for w in one.warnings] + report.warnings)
 
@@ -111,7 +114,8 @@ def _build(entry: Entry, places: list[Place]) -> list[nn.Module]:
 
 def _build_at(entry: Entry, place: Place) -> nn.Module:
     guide = None if place.guide is None else place.guide.channels
-    return build_module(entry, place.channels or 0, guide)
+    with own_random_stream(f'{place.path} {place.side} {place.index} {entry.name}'):
+        return build_module(entry, place.channels or 0, guide)
 
 
 def _check_frozen(

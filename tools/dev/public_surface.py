@@ -18,11 +18,12 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 import mmdet_spatialattn
 
 OUT = Path(__file__).resolve().parents[2] / 'tests' / 'public_surface.txt'
+WIDTH = 88
 HEADER = """\
 # Public names of the package, written by `python tools/dev/public_surface.py`.
 """
@@ -43,25 +44,12 @@ def packages() -> list[ModuleType]:
 def _package(package: ModuleType) -> str:
     lines = [package.__name__]
     for name in sorted(package.__all__):
-        for line in _describe(name, getattr(package, name)):
-            indent = ' ' * (4 + len(line) - len(line.lstrip()))
-            lines.append(_wrapped(line.strip(), indent))
+        lines += [f'    {line}' for line in _describe(name, getattr(package, name))]
     return '\n'.join(lines)
 
 
-def _wrapped(line: str, indent: str) -> str:
-    return textwrap.fill(
-        line,
-        width=100,
-        initial_indent=indent,
-        subsequent_indent=f'{indent}        ',
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def _describe(name: str, value: Any) -> Iterator[str]:
-    """Yield the lines of one name; those of its members are indented."""
+    """Yield the lines of one name."""
     if inspect.isclass(value):
         node = _source_of(value)
         assert isinstance(node, ast.ClassDef)
@@ -72,7 +60,7 @@ def _describe(name: str, value: Any) -> Iterator[str]:
     elif inspect.isroutine(value):
         node = _source_of(value)
         assert isinstance(node, ast.FunctionDef)
-        yield f'{name}{_signature(node)}'
+        yield from _function(name, node)
     else:
         yield name
 
@@ -85,29 +73,60 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
         elif isinstance(member, ast.FunctionDef) and _is_public(member.name):
             decorators = [ast.unparse(decorator) for decorator in member.decorator_list]
             if 'property' in decorators or 'cached_property' in decorators:
-                yield f'{member.name} -> {ast.unparse(member.returns or ast.Constant(None))}'
+                yield f'{member.name}{_returns(member)}'
             else:
-                yield f'{member.name}{_signature(member)}'
+                yield from _function(member.name, member)
 
 
 def _is_public(name: str) -> bool:
     return not name.startswith('_') or name in ('__init__', '__call__')
 
 
-def _signature(node: ast.FunctionDef) -> str:
-    returns = f' -> {ast.unparse(node.returns)}' if node.returns else ''
-    return f'({ast.unparse(node.args)}){returns}'
+def _function(name: str, node: ast.FunctionDef) -> Iterator[str]:
+    """Yield a signature in one line, or with a line per parameter where it is long."""
+    parameters = _parameters(node.args)
+    line = f'{name}({", ".join(parameters)}){_returns(node)}'
+    if len(line) <= WIDTH:
+        yield line
+        return
+    yield f'{name}('
+    for parameter in parameters:
+        yield f'    {parameter},'
+    yield f'){_returns(node)}'
 
 
-def _source_of(value: Any) -> Union[ast.stmt, ast.ClassDef]:
+def _returns(node: ast.FunctionDef) -> str:
+    return f' -> {ast.unparse(node.returns)}' if node.returns else ''
+
+
+def _parameters(arguments: ast.arguments) -> list[str]:
+    """Return the parameters of a function as the source has them, but for ``self``."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    without_default = [None] * (len(positional) - len(arguments.defaults))
+    parameters = list(map(_parameter, positional, [*without_default, *arguments.defaults]))
+    if arguments.vararg:
+        parameters.append(f'*{ast.unparse(arguments.vararg)}')
+    elif arguments.kwonlyargs:
+        parameters.append('*')
+    parameters += map(_parameter, arguments.kwonlyargs, arguments.kw_defaults)
+    if arguments.kwarg:
+        parameters.append(f'**{ast.unparse(arguments.kwarg)}')
+    return [parameter for parameter in parameters if parameter not in ('self', 'cls')]
+
+
+def _parameter(argument: ast.arg, default: Optional[ast.expr]) -> str:
+    return ast.unparse(argument) + (f' = {ast.unparse(default)}' if default else '')
+
+
+def _source_of(value: Any) -> ast.stmt:
     return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(value)))).body[0]
 
 
 def difference() -> str:
     """Return how the surface differs from the recorded one; empty when it does not."""
     recorded = OUT.read_text(encoding='utf-8') if OUT.is_file() else ''
-    lines = (text.splitlines(keepends=True) for text in (recorded, surface()))
-    return ''.join(difflib.unified_diff(*lines, 'recorded', 'present', n=2))
+    before, after = recorded.splitlines(keepends=True), surface().splitlines(keepends=True)
+    return ''.join(difflib.unified_diff(before, after, 'recorded', 'present', n=2))
 
 
 def main(argv: Optional[list[str]] = None) -> int:
