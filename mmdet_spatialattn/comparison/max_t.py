@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.special import ndtr, stdtrit
 
-MAX_DF = 1e6
+MAX_DF = 1e8
 """More degrees of freedom are as good as infinitely many."""
 
 MAX_CORRELATION = 0.95
@@ -65,7 +65,7 @@ def max_t_quantile(
     scale, weights = _scale_nodes(df)
     low = stdtrit(df, (1 + level) / 2)
     high = stdtrit(df, 1 - (1 - level) / (2 * n_arms))  # Bonferroni's
-    for _ in range(24 if n_arms > 1 else 0):
+    for _ in range(18 if n_arms > 1 else 0):
         middle = (low + high) / 2
         exceeds = _largest_exceeds(middle[..., None] * scale, n_arms, correlation)
         outside = (exceeds * weights).sum(-1) > 1 - level

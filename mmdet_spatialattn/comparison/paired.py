@@ -128,26 +128,32 @@ def paired_effect(differences: np.ndarray, n_units: int) -> Optional[PairedEffec
     """
     runs = np.asarray(differences, float)
     usable = usable_runs(runs[None] if runs.ndim == 2 else runs)
-    return None if usable is None else effect_of(variance_parts(usable[None], n_units), 0)
+    return None if usable is None else effect_of(variance_parts(usable[None], n_units))
 
 
-def effect_of(parts: Parts, arm: int) -> PairedEffect:
-    """Return the effect of one of the arms, with the variance of its own runs."""
-    se, df = (float(values[arm]) for values in own_error(parts, level=LEVEL))
-    estimate, images = float(parts.estimate[arm]), float(parts.images[arm, arm])
-    seeds, bases = (float(added(spread)[arm]) for spread in (parts.seeds, parts.bases))
-    luck = sum(s.luck[arm, arm] / s.n[arm] for s in (parts.seeds, parts.bases))
-    reach = float(stdtrit(df, (1 + LEVEL) / 2)) * se
+def effect_of(parts: Parts) -> PairedEffect:
+    """Return the effect of a single arm, with the variance of its own runs."""
+    (estimate,), ((se,), (df,)) = parts.estimate, own_error(parts, level=LEVEL)
+    images, averaged = parts.images[0, 0], 0.0
+    for spread in (parts.seeds, parts.bases):
+        averaged += spread.luck[0, 0] / spread.n[0]
+    variance = Variance(
+        images=float(images),
+        seeds=float(added(parts.seeds)[0]),
+        bases=float(added(parts.bases)[0]),
+        luck=float(np.clip(averaged, 0, images)),
+    )
+    reach = stdtrit(df, (1 + LEVEL) / 2) * se
     return PairedEffect(
-        estimate=estimate,
-        low=estimate - reach,
-        high=estimate + reach,
+        estimate=float(estimate),
+        low=float(estimate - reach),
+        high=float(estimate + reach),
         p=float(student_p(estimate, se, df)),
-        se=se,
-        df=df,
-        variance=Variance(images, seeds, bases, float(np.clip(luck, 0, images))),
-        n_seeds=int(parts.seeds.n[arm]),
-        n_bases=int(parts.bases.n[arm]),
+        se=float(se),
+        df=float(df),
+        variance=variance,
+        n_seeds=int(parts.seeds.n[0]),
+        n_bases=int(parts.bases.n[0]),
     )
 
 

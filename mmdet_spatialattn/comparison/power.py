@@ -11,58 +11,28 @@ from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from ..errors import UserError
-from .max_t import MAX_CORRELATION
 from .paired import LEVEL
-from .simultaneous import family_of, mean_over_arms
-from .variance import Parts, Spread, own_error, unit_covariances, usable_runs, variance_parts
+from .simultaneous import SimultaneousEffect, family_of
+from .variance import (
+    Array,
+    Components,
+    Parts,
+    Spread,
+    components_of,
+    own_error,
+    unit_covariances,
+    usable_runs,
+    variance_parts,
+)
 
 POWER = 0.8
 """Chance with which an effect of the smallest detectable size is found."""
 
 N_DRAWS = 1000
 """Draws of the estimated variances; the detectable effect is then exact to about 1 %."""
-
-
-@dataclass(frozen=True)
-class UnitComponents:
-    """Variance of the difference between an arm and the baseline, between seeds or between bases.
-
-    A variance is one number for all arms, or ``(M,)``.
-
-    Attributes:
-        variance: Beyond what the images explain: seed and seed x arm together.
-        luck: What the images explain: the luck of single runs with the test images.
-        correlation: Between the differences of two arms for the same unit. The correlated part is
-            the unit's, the rest is that of unit x arm.
-    """
-
-    variance: ArrayLike
-    luck: ArrayLike
-    correlation: float
-
-
-@dataclass(frozen=True)
-class Components:
-    """Variance components of a plan, averaged over its arms.
-
-    Attributes:
-        images: Variance of an effect over test sets of ``n_units`` images, whatever the seeds; one
-            number for all arms, or ``(M,)``.
-        image_correlation: Between the effects of two arms.
-        n_units: Number of images, or groups of images.
-        seeds: Of a single seed.
-        bases: Of a single base; 0 if the pilot has one.
-    """
-
-    images: ArrayLike
-    image_correlation: float
-    n_units: int
-    seeds: UnitComponents
-    bases: UnitComponents
 
 
 def variance_components(differences: np.ndarray, n_units: int) -> Components:
@@ -87,36 +57,7 @@ def variance_components(differences: np.ndarray, n_units: int) -> Components:
             'the pilot has one seed per arm, which says nothing about the noise of training; '
             'run it with at least two seeds, better three'
         )
-    return components_of(parts, n_units)
-
-
-def components_of(parts: Parts, n_units: int) -> Components:
-    """Return the components that estimates of M arms rest on, averaged over the arms."""
-    luck = sum(
-        spread.luck / np.maximum.outer(spread.n, spread.n) for spread in (parts.seeds, parts.bases)
-    )
-    images = parts.images - luck
-    mean, shared = mean_over_arms(images, np.ones(len(images)))
-    mean = max(float(mean), 0.0)
-    return Components(
-        images=mean,
-        image_correlation=_correlation(shared, mean),
-        n_units=n_units,
-        seeds=_unit_components(parts.seeds),
-        bases=_unit_components(parts.bases),
-    )
-
-
-def _unit_components(spread: Spread) -> UnitComponents:
-    observed, shared = mean_over_arms(spread.observed, spread.n - 1)
-    luck, _ = mean_over_arms(spread.luck, spread.n - 1)
-    luck = max(float(luck), 0.0)
-    variance = max(float(observed) - luck, 0.0)
-    return UnitComponents(variance, luck, _correlation(shared, variance + luck))
-
-
-def _correlation(shared: np.ndarray, variance: float) -> float:
-    return float(np.clip(shared / variance, 0, MAX_CORRELATION)) if variance else 0.0
+    return components_of(parts)
 
 
 @dataclass(frozen=True)
@@ -222,6 +163,24 @@ def seeds_for_width(
     return _fewest(lambda n: half_width(components, replace(design, seeds=n)) < width, 2, max_seeds)
 
 
+def more_seeds(
+    effect: SimultaneousEffect, *, n_arms: int, delta: float, level: float = LEVEL
+) -> Optional[int]:
+    """Return about how many more seeds would settle an effect, if its estimate stays as it is.
+
+    Settled is an effect whose simultaneous interval excludes 0, or lies within ``-delta`` to
+    ``delta``.
+
+    Returns:
+        ``None`` if 200 seeds would not do, because there are too few test images.
+    """
+    raw = effect.raw
+    design = Design(raw.n_seeds, n_arms, bases=raw.n_bases, level=level)
+    width = max(abs(raw.estimate), delta - abs(raw.estimate))
+    needed = seeds_for_width(effect.components, design, width)
+    return None if needed is None else max(needed - raw.n_seeds, 1)
+
+
 def _fewest(suffices: Callable[[int], bool], low: int, high: int) -> Optional[int]:
     """Return the smallest number for which ``suffices`` holds, as it does for all above."""
     if not suffices(high):
@@ -254,25 +213,26 @@ def _simulated_parts(components: Components, design: Design, n_draws: int) -> Pa
 
     Without draws the observed spreads are the true ones.
     """
-    n_units = design.n_units or components.n_units
+    n_units, n_arms = design.n_units or components.n_units, design.n_arms
     scale = components.n_units / n_units
-    images = _compound(components.images * scale, components.image_correlation, design.n_arms)
+    images = _covariance(components.images * scale, components.images_shared * scale, n_arms)
     rng, spreads = np.random.default_rng(0), []
     for unit, n in ((components.seeds, design.seeds), (components.bases, design.bases)):
-        luck = _compound(unit.luck * scale, unit.correlation, design.n_arms)
+        least = np.min(unit.variance + unit.luck)
+        share = min(unit.shared / least, 1.0) if least else 0.0
+        luck = _covariance(unit.luck * scale, share * np.min(unit.luck) * scale, n_arms)
         images = images + luck / n
-        observed = _compound(unit.variance + unit.luck * scale, unit.correlation, design.n_arms)
+        observed = luck + _covariance(unit.variance, share * np.min(unit.variance), n_arms)
         if n_draws:
-            root = np.linalg.cholesky(observed + 1e-300 * np.eye(design.n_arms))
-            units = root @ rng.normal(size=(n_draws, design.n_arms, n))
-            present = np.ones((design.n_arms, 1, n), bool)
-            observed, _ = unit_covariances(units[:, :, None], present)
-        spreads.append(Spread(observed, luck, np.full(design.n_arms, n)))
-    estimate = np.zeros((*observed.shape[:-2], design.n_arms))
-    return Parts(estimate, images, *spreads, images_df=n_units - 1)
+            root = np.linalg.cholesky(observed + 1e-300 * np.eye(n_arms))
+            units = root @ rng.normal(size=(n_draws, n_arms, n))
+            observed, _ = unit_covariances(units[:, :, None], np.ones((n_arms, 1, n), bool))
+        spreads.append(Spread(observed, luck, np.full(n_arms, n)))
+    seeds, bases = spreads
+    estimate = np.zeros((*observed.shape[:-2], n_arms))
+    return Parts(estimate, images, seeds, bases, n_units=n_units, images_df=n_units - 1)
 
 
-def _compound(variance: ArrayLike, correlation: float, n_arms: int) -> np.ndarray:
-    """Return a covariance matrix with these variances and one correlation."""
-    sd = np.sqrt(np.broadcast_to(variance, n_arms))
-    return np.outer(sd, sd) * (correlation + (1 - correlation) * np.eye(n_arms))
+def _covariance(variance: Array, shared: float, n_arms: int) -> np.ndarray:
+    """Return the covariance matrix of arms that have a part of their variance in common."""
+    return shared + np.diag(np.broadcast_to(variance, n_arms) - shared)

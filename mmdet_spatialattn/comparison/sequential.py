@@ -1,10 +1,11 @@
 """Adding seeds until it is clear: looks at growing data that are paid for.
 
 Whoever looks at a comparison after every few seeds and stops when p < 0.05 is wrong three times as
-often as intended. Here the looks are planned, and each spends a part of the error budget, little at
-first (O'Brien and Fleming's spending function, Lan and DeMets 1983). The boundaries are significance
-levels for the adjusted p values of a look. They are found by simulating the t statistics themselves:
-boundaries made for normal statistics are crossed too often where few seeds tell the variance.
+often as intended. Here the looks are planned, and each spends a part of the error budget, little
+at first (O'Brien and Fleming's spending function, Lan and DeMets 1983). The boundaries are
+significance levels for the adjusted p values of a look. They are found by simulating the t
+statistics themselves: boundaries made for normal statistics are crossed too often where few seeds
+tell the variance.
 
 At every look the simultaneous interval of an arm at that level decides. All intervals of all looks
 hold the truth with the planned confidence, so every decision is covered by the same budget:
@@ -18,7 +19,7 @@ The state is the data and the plan. All planned looks are taken again in order w
 is called, each with the seeds that belong to it, so that stopping and resuming changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Optional
@@ -28,9 +29,9 @@ from scipy.special import ndtr, ndtri
 
 from ..errors import UserError
 from .paired import LEVEL, t_statistic
-from .power import Components, Design, components_of, half_width, seeds_for_width
-from .simultaneous import ManyToOne, SimultaneousEffect, many_to_one
-from .variance import variance_parts
+from .power import Design, half_width, more_seeds, seeds_for_width
+from .simultaneous import SimultaneousEffect, many_to_one
+from .variance import Components
 
 State = Literal['open', 'better', 'worse', 'equivalent', 'futile']
 
@@ -159,24 +160,21 @@ def decide(differences: np.ndarray, n_units: int, plan: Plan = DEFAULT) -> tuple
     runs = runs[:, None] if runs.ndim == 3 else runs
     n_arms, levels = len(runs), boundaries(len(runs), plan).levels
     decisions = [Decision('open', 0, None, None)] * n_arms
-    components: dict[int, Components] = {}
     for look, level in zip(plan.looks, levels):
         still_open = [arm for arm, decision in enumerate(decisions) if decision.state == 'open']
-        seen = [first_seeds(runs[arm], look) for arm in still_open]
-        if not seen or any(arm is None for arm in seen):
+        seen = [used for arm in still_open if (used := first_seeds(runs[arm], look)) is not None]
+        if not seen or len(seen) < len(still_open):
             break
-        result = many_to_one(np.stack(seen), n_units, level=1 - level, n_arms=n_arms)
-        components.update(zip(still_open, _components_by_arm(seen, n_units, result)))
+        stacked = np.stack(seen)
+        stacked = stacked[:, :, ~np.isnan(stacked).all(axis=(0, 1, 3))]
+        result = many_to_one(stacked, n_units, level=1 - level, n_arms=n_arms)
         for arm, effect in zip(still_open, result.arms):
             if effect is not None:
-                design = Design(look, n_arms, bases=effect.raw.n_bases, level=1 - levels[-1])
-                state = _state(effect, components[arm], design, plan)
-                decisions[arm] = Decision(state, look, effect, None if state == 'open' else 0)
+                state = _state(effect, n_arms, 1 - levels[-1], plan)
+                decisions[arm] = Decision(state, look, effect, 0)
     return tuple(
-        replace(decision, more_seeds=_more_seeds(decision, components[arm], n_arms, plan))
-        if decision.effect and decision.state in ('open', 'futile')
-        else decision
-        for arm, decision in enumerate(decisions)
+        replace(decision, more_seeds=_more_seeds(decision, n_arms, 1 - levels[-1], plan))
+        for decision in decisions
     )
 
 
@@ -211,56 +209,43 @@ def first_seeds(differences: np.ndarray, n_seeds: int) -> Optional[np.ndarray]:
     return np.where((usable & (usable.cumsum() <= n_seeds))[:, None], differences, np.nan)
 
 
-def _components_by_arm(
-    seen: list[np.ndarray], n_units: int, result: ManyToOne
-) -> Iterator[Components]:
-    """Return each arm's components: its own images, and seeds as in the interval."""
-    estimable = [arm for arm, effect in zip(seen, result.arms) if effect is not None]
-    pooled = components_of(variance_parts(np.stack(estimable), n_units), n_units)
-    for arm in seen:
-        own = components_of(variance_parts(arm[None], n_units), n_units)
-        yield own if result.rule == 'own' else replace(pooled, images=own.images)
-
-
-def _state(effect: SimultaneousEffect, components: Components, design: Design, plan: Plan) -> State:
+def _state(effect: SimultaneousEffect, n_arms: int, last_level: float, plan: Plan) -> State:
     if effect.low > 0:
         return 'better'
     if effect.high < 0:
         return 'worse'
     if -plan.delta < effect.low and effect.high < plan.delta:
         return 'equivalent'
-    last = replace(design, seeds=plan.looks[-1])
-    if design.seeds < last.seeds:
-        chance = _chance_to_settle(effect.raw.estimate, components, design, last, plan.delta)
-        if chance < plan.futility:
-            return 'futile'
+    if _chance_to_settle(effect, n_arms, last_level, plan) < plan.futility:
+        return 'futile'
     return 'open'
 
 
 def _chance_to_settle(
-    estimate: float, components: Components, now: Design, last: Design, delta: float
+    effect: SimultaneousEffect, n_arms: int, last_level: float, plan: Plan
 ) -> float:
     """Return the chance that the interval of the last look excludes 0 or lies within delta.
 
-    The estimate of the last look is predicted from that of now; the images stay the same.
+    The estimate of the last look is predicted from that of now; the images stay the same. At the
+    last look itself the chance counts as 1: there is nothing to be saved.
     """
-    reach = half_width(components, last)
+    raw, components, last = effect.raw, effect.components, plan.looks[-1]
+    if raw.n_seeds >= last:
+        return 1.0
+    reach = half_width(components, Design(last, n_arms, bases=raw.n_bases, level=last_level))
     single = components.seeds.variance + components.seeds.luck
-    spread = (single * (1 / now.seeds - 1 / last.seeds)) ** 0.5
+    spread = np.sqrt(single * (1 / raw.n_seeds - 1 / last))
 
     def below(value: float) -> float:
-        return float(ndtr(t_statistic(value - estimate, spread)))
+        return float(ndtr(t_statistic(value - raw.estimate, spread)))
 
-    within = max(delta - reach, 0.0)
+    within = max(plan.delta - reach, 0.0)
     return below(-reach) + 1 - below(reach) + below(within) - below(-within)
 
 
-def _more_seeds(
-    decision: Decision, components: Components, n_arms: int, plan: Plan
-) -> Optional[int]:
-    assert decision.effect is not None
-    estimate = abs(decision.effect.raw.estimate)
-    level = boundaries(n_arms, plan).levels[-1]
-    design = Design(2, n_arms, bases=decision.effect.raw.n_bases, level=1 - level)
-    needed = seeds_for_width(components, design, max(estimate, plan.delta - estimate))
-    return None if needed is None else max(needed - decision.look, 1)
+def _more_seeds(decision: Decision, n_arms: int, last_level: float, plan: Plan) -> Optional[int]:
+    if decision.effect is None:
+        return None
+    if decision.state in ('better', 'worse', 'equivalent'):
+        return 0
+    return more_seeds(decision.effect, n_arms=n_arms, delta=plan.delta, level=last_level)

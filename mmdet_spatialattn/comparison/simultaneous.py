@@ -26,10 +26,13 @@ from scipy.special import chdtrc, stdtrit
 from .max_t import max_t_p, max_t_quantile
 from .paired import LEVEL, PairedEffect, effect_of, student_p, t_statistic
 from .variance import (
+    Components,
     Parts,
     Spread,
+    components_of,
     diagonal,
     effective_df,
+    mean_over_arms,
     own_error,
     pooled_df,
     ratio,
@@ -54,6 +57,7 @@ class SimultaneousEffect:
         p_adjusted: Adjusted p value, consistent with the simultaneous interval.
         se: Standard error that the critical value multiplies: pooled, or the arm's own.
         df: Its degrees of freedom.
+        components: Variance components that ``se`` consists of, to predict what more runs show.
     """
 
     raw: PairedEffect
@@ -62,6 +66,7 @@ class SimultaneousEffect:
     p_adjusted: float
     se: float
     df: float
+    components: Components
 
 
 @dataclass(frozen=True)
@@ -112,17 +117,19 @@ def many_to_one(
     parts = variance_parts(np.stack(list(usable.values())), n_units)
     family = family_of(parts, level=level, n_arms=n_arms)
     p, reach = family.adjusted_p(), family.half_width()
-    effects = {
-        arm: SimultaneousEffect(
-            raw=effect_of(parts, i),
+    effects = {}
+    for i, arm in enumerate(usable):
+        own = components_of(parts.arm(i))
+        pooled = replace(components_of(parts), images=own.images)
+        effects[arm] = SimultaneousEffect(
+            raw=effect_of(parts.arm(i)),
             low=float(parts.estimate[i] - reach[i]),
             high=float(parts.estimate[i] + reach[i]),
             p_adjusted=float(p[i]),
             se=float(family.se[i]),
             df=float(family.df[i]),
+            components=pooled if family.pooled else own,
         )
-        for i, arm in enumerate(usable)
-    }
     return ManyToOne(
         arms=tuple(map(effects.get, range(len(runs)))),
         level=level,
@@ -236,13 +243,6 @@ def pooled_error(parts: Parts, *, level: float) -> tuple[np.ndarray, np.ndarray,
     return se, df, beside / max(n_arms * (n_arms - 1), 1)
 
 
-def mean_over_arms(matrix: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean variance of the arms and the mean covariance of two, weighted by df."""
-    pairs = np.minimum.outer(df, df) * (1 - np.eye(len(df)))
-    variance = (diagonal(matrix) * df).sum(-1) / max(df.sum(), 1)
-    return variance, (matrix * pairs).sum((-1, -2)) / max(pairs.sum(), 1)
-
-
 def bartlett_p(spread: Spread) -> np.ndarray:
     """Return the p value of Bartlett's test that all arms vary alike between units, ``(...)``.
 
@@ -255,7 +255,7 @@ def bartlett_p(spread: Spread) -> np.ndarray:
     values = diagonal(np.maximum(spread.observed, spread.luck))[..., tested]
     if len(df) < 2:
         return np.full(values.shape[:-1], np.nan)
-    values = np.maximum(values, 1e-12 * values.max(-1, keepdims=True) + 1e-300)
+    values = np.maximum(values, np.maximum(1e-12 * values.max(-1, keepdims=True), 1e-300))
     pooled = (df * values).sum(-1) / df.sum()
     statistic = df.sum() * np.log(pooled) - (df * np.log(values)).sum(-1)
     correction = 1 + ((1 / df).sum() - 1 / df.sum()) / (3 * (len(df) - 1))

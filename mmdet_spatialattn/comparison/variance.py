@@ -19,12 +19,13 @@ then both add a part, from the two-way analysis of variance.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Optional
+from dataclasses import dataclass, replace
+from typing import Optional, Union
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import chdtri
+
+Array = Union[float, np.ndarray]
 
 DEFINED = 0.9
 """Share of the replicates that must be defined, or there is no estimate."""
@@ -47,6 +48,11 @@ class Spread:
     luck: np.ndarray
     n: np.ndarray
 
+    def arm(self, index: int) -> 'Spread':
+        """Return the spread of one arm, with M = 1."""
+        one = self.n[index : index + 1]
+        return Spread(_block(self.observed, index), _block(self.luck, index), one)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -59,6 +65,7 @@ class Parts:
         images: ``(..., M, M)``, covariance of the estimates over the test images.
         seeds: Spread between seeds, of means over bases, less what single runs contribute to it.
         bases: Spread between bases, of means over seeds.
+        n_units: Number of images, or groups of images, that the bootstrap resamples.
         images_df: Degrees of freedom of ``images``, few if the images or the replicates are few.
     """
 
@@ -66,7 +73,22 @@ class Parts:
     images: np.ndarray
     seeds: Spread
     bases: Spread
+    n_units: int
     images_df: float
+
+    def arm(self, index: int) -> 'Parts':
+        """Return the parts of one arm, with M = 1."""
+        return replace(
+            self,
+            estimate=self.estimate[..., index : index + 1],
+            images=_block(self.images, index),
+            seeds=self.seeds.arm(index),
+            bases=self.bases.arm(index),
+        )
+
+
+def _block(matrices: np.ndarray, index: int) -> np.ndarray:
+    return matrices[..., index : index + 1, index : index + 1]
 
 
 def usable_runs(differences: np.ndarray) -> Optional[np.ndarray]:
@@ -120,6 +142,7 @@ def variance_parts(differences: np.ndarray, n_units: int) -> Parts:
         images=scale * means @ np.swapaxes(means, -1, -2),
         seeds=seeds,
         bases=bases,
+        n_units=n_units,
         images_df=1 / (1 / (n - 1) + 1 / (n_boot - 1)),
     )
 
@@ -137,7 +160,7 @@ def unit_covariances(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarra
         first that between seed means, less what single runs contribute to it if there are several
         bases. A matrix is 0 where there is only one unit.
     """
-    has_seed, has_base = present.any(axis=1), present.any(axis=2)
+    has_seed, has_base = np.any(present, axis=1), np.any(present, axis=2)
     n_seeds, n_bases = has_seed.sum(axis=1), has_base.sum(axis=1)
     by_seed = _centre(values.sum(axis=-2) / n_bases[:, None], has_seed)
     by_base = _centre(values.sum(axis=-1) / n_seeds[:, None], has_base)
@@ -215,7 +238,7 @@ def effective_df(
     return np.where(squares > 0, ratio(total**2, squares), np.inf)
 
 
-def upper_factor(df: ArrayLike, *, level: float) -> np.ndarray:
+def upper_factor(df: Array, *, level: float) -> np.ndarray:
     """Return the factor from an estimated variance to the upper end of its confidence interval.
 
     The interval is one-sided and holds the variance with probability 0.8. For intervals of the mean
@@ -250,12 +273,74 @@ def pooled_df(df: np.ndarray, correlation: np.ndarray, *, level: float) -> np.nd
     return df.sum() ** 2 / np.maximum(df.sum() + correlation**2 * beside, 1)
 
 
+@dataclass(frozen=True)
+class UnitComponents:
+    """Variance of the difference between an arm and the baseline, between seeds or between bases.
+
+    A variance is one number for all arms, or ``(M,)``.
+
+    Attributes:
+        variance: Beyond what the images explain: unit and unit x arm together.
+        luck: What the images explain: the luck of single runs with the test images.
+        shared: Covariance of two arms' differences for the same unit. It is the component of the
+            unit, the rest of ``variance + luck`` is that of unit x arm.
+    """
+
+    variance: Array
+    luck: Array
+    shared: float
+
+
+@dataclass(frozen=True)
+class Components:
+    """Variance components of a plan, averaged over its arms.
+
+    Attributes:
+        images: Variance of an effect over test sets of ``n_units`` images, whatever the seeds; one
+            number for all arms, or ``(M,)``.
+        images_shared: Covariance of the effects of two arms over test sets.
+        n_units: Number of images, or groups of images.
+        seeds: Of a single seed.
+        bases: Of a single base; 0 if the pilot has one.
+    """
+
+    images: Array
+    images_shared: float
+    n_units: int
+    seeds: UnitComponents
+    bases: UnitComponents
+
+
+def components_of(parts: Parts) -> Components:
+    """Return the variance components that estimates of M arms rest on, averaged over the arms."""
+    spreads = parts.seeds, parts.bases
+    averaged = sum(spread.luck / np.maximum.outer(spread.n, spread.n) for spread in spreads)
+    images, shared = mean_over_arms(parts.images - averaged, np.ones(len(parts.images)))
+    images = np.maximum(images, 0)
+    seeds, bases = map(_unit_components, spreads)
+    return Components(float(images), float(np.clip(shared, 0, images)), parts.n_units, seeds, bases)
+
+
+def _unit_components(spread: Spread) -> UnitComponents:
+    observed, shared = mean_over_arms(spread.observed, spread.n - 1)
+    luck = np.maximum(mean_over_arms(spread.luck, spread.n - 1)[0], 0)
+    total = np.maximum(observed, luck)
+    return UnitComponents(float(total - luck), float(luck), float(np.clip(shared, 0, total)))
+
+
+def mean_over_arms(matrix: np.ndarray, df: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean variance of the arms and the mean covariance of two, weighted by df."""
+    pairs = np.minimum.outer(df, df) * (1 - np.eye(len(df)))
+    variance = (diagonal(matrix) * df).sum(-1) / max(df.sum(), 1)
+    return variance, (matrix * pairs).sum((-1, -2)) / max(pairs.sum(), 1)
+
+
 def diagonal(matrices: np.ndarray) -> np.ndarray:
     """Return the diagonals of ``(..., M, M)``."""
     return np.diagonal(matrices, axis1=-2, axis2=-1)
 
 
-def ratio(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+def ratio(numerator: Array, denominator: Array) -> np.ndarray:
     """Return the ratio, and 0 where the denominator is 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator != 0)
