@@ -25,7 +25,7 @@ from mmdet_spatialattn.plots import (
     strata_by_size,
     stratum_colors,
 )
-from mmdet_spatialattn.results import Estimate
+from mmdet_spatialattn.results import Bounds, Estimate
 
 POINT = Point(0.02, 0.01, 0.05)
 
@@ -51,7 +51,7 @@ def test_a_forest_plot_has_a_marker_and_an_interval_per_row_and_series():
 
 
 def test_an_estimate_can_be_drawn_as_it_is():
-    estimate = Estimate(0.02, 0.01, 0.05, 0.01, math.inf, p=0.01, p_holm=0.01, detectable=0.03)
+    estimate = Estimate(0.02, 0.01, 0.05, 0.01, math.inf, 0.01, 0.01, 0.03, Bounds(0.01, 0.05))
     plain, drawn = (forest([Series('s', {'a': p}, INK, 'x')], ['a']) for p in (POINT, estimate))
     assert plain == drawn and drawn.data[0].x == (2,)
 

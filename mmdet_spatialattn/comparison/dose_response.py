@@ -188,9 +188,8 @@ def _adjust(effects: dict[str, list[EstimateOrRefused]], n_doses: int) -> None:
             for column in family
             if isinstance(effect := row[column], Estimate)
         }
-        for (arm, column), adjusted in zip(
-            estimates, simultaneous(list(estimates.values()), len(estimates))
-        ):
+        adjusted = simultaneous(list(estimates.values()), len(estimates))
+        for (arm, column), estimate in zip(estimates, adjusted):
             effects[arm][column] = estimate
 
 

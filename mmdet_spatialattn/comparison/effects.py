@@ -18,7 +18,7 @@ from .inference import LEVEL, POWER, UNDEFINED, difference, simultaneous
 from .paired import pair_runs
 from .simultaneous import SimultaneousEffect, many_to_one
 
-SeedKey = Union[int, tuple[int, int]]
+SeedKey = Union[int, tuple[Hashable, Hashable]]
 """Seed of a run, or the seed of its base and its own."""
 
 Seeds = Mapping[str, Sequence[SeedKey]]

@@ -5,10 +5,9 @@ that was not write the same. Measured times differ between measurements; they st
 ``cost.json``. The README beside this file describes both.
 """
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -81,6 +80,9 @@ def collect(
         detections,
         strata=plan.strata,
         group_by=group_by,
+        seeds=_shared_seeds(finished, plan.baseline),
+        questions=plan.questions,
+        delta=plan.delta / 100,
         progress=progress.steps('comparing'),
         **options,
     )
@@ -125,6 +127,15 @@ def finished_runs(plan: Plan, folder: Path) -> dict[str, list[Run]]:
     return finished
 
 
+def _shared_seeds(
+    finished: Mapping[str, Sequence[Run]], baseline: str
+) -> Optional[dict[str, list[tuple[Any, int]]]]:
+    """Return the bases and seeds of the runs by arm; ``None`` where an arm has others."""
+    seeds = {arm: [(run.base, run.seed) for run in runs] for arm, runs in finished.items()}
+    shared = all(set(keys) & set(seeds[baseline]) for keys in seeds.values())
+    return seeds if shared else None
+
+
 def summarise(plan: Plan) -> PlanSummary:
     """Return a plan as it is stored; configs as seen from the current folder."""
     here = Path.cwd()
@@ -150,8 +161,10 @@ def summarise(plan: Plan) -> PlanSummary:
         group_by=plan.group_by,
         n_boot=plan.n_boot,
         overrides=dict(plan.overrides),
-        start=None if plan.start is None else json.loads(json.dumps(asdict(plan.start))),
+        start=None if plan.start is None else plan.start.to_plan(),
         fine_tuning=dict(plan.fine_tuning),
+        question=tuple({'metric': m, 'scope': s} for m, s in plan.questions),
+        delta=plan.delta,
     )
 
 

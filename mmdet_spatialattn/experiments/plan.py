@@ -5,6 +5,7 @@ A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
     baseline = 'baseline'
     seeds = [0, 1, 2]
     overrides = dict(data_root='data/my_set')  # of all arms
+    question = dict(metric='AP', scope='crowded')  # gets the whole error budget
     arms = dict(
         baseline='../my_set/retinanet.py',
         wide=dict(config='../my_set/retinanet.py', overrides={'model.backbone.depth': 101}),
@@ -81,6 +82,9 @@ class Plan:
         start: The common start of all runs; ``None`` to train from scratch.
         fine_tuning: Changes of every arm's config where there is a common start; they do not touch
             the training of the start.
+        questions: Primary questions, each a metric and a scope; they share the error budget. By
+            default the AP overall and in the most cluttered stratum.
+        delta: Effects of less than so many points of AP count as equivalent.
     """
 
     name: str
@@ -96,6 +100,8 @@ class Plan:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     start: Optional[Start] = None
     fine_tuning: Mapping[str, Any] = field(default_factory=dict)
+    questions: tuple[tuple[str, str], ...] = ()
+    delta: float = 0.5
 
     @property
     def estimand(self) -> str:
@@ -138,6 +144,8 @@ def load_plan(path: PathLike) -> Plan:
     except Exception as error:  # whatever the plan's own code raises
         raise UserError(f'plan {path} cannot be read: {type(error).__name__}: {error}') from error
     values = {key: value for key, value in values.items() if not key.startswith('_')}
+    if 'question' in values:
+        values['questions'] = _questions(path, values.pop('question'))
     known = Plan.__dataclass_fields__
     for key in values:
         if key not in known:
@@ -158,6 +166,9 @@ def load_plan(path: PathLike) -> Plan:
                 f'(arms: {", ".join(names)})'
             )
     values.update(arms=arms, seeds=_seeds(f'plan {path}', values['seeds']))
+    delta = values.get('delta', Plan.delta)
+    if type(delta) not in (int, float) or not delta > 0:
+        raise UserError(f'plan {path}: delta must be a number of AP points above 0, got {delta!r}')
     if 'start' in values:
         values['start'] = read_start(values['start'], path, names)
     if values.get('start') is not None:
@@ -204,6 +215,18 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
     seeds = value.get('seeds')
     own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
     return Arm(name, config, value.get('overrides', {}), own)
+
+
+def _questions(path: Path, value: Any) -> tuple[tuple[str, str], ...]:
+    """Read ``question = dict(metric='AP', scope='crowded')``, or a list of such."""
+    questions = list(value) if isinstance(value, (list, tuple)) else [value]
+    for question in questions:
+        if not isinstance(question, dict) or set(question) != {'metric', 'scope'}:
+            raise UserError(
+                f"plan {path}: question must be dict(metric='AP', scope='crowded') or a list of "
+                f'such, got {question!r}'
+            )
+    return tuple((question['metric'], question['scope']) for question in questions)
 
 
 def _severities(path: Path, values: dict[str, Any]) -> dict[str, Any]:

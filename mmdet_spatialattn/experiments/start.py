@@ -40,12 +40,25 @@ class Start:
     checkpoint: Optional[str] = None
     exact: bool = True
 
+    def to_plan(self) -> dict[str, Any]:
+        """Return the start as a plan spells it."""
+        if self.checkpoint is not None:
+            return {'checkpoint': self.checkpoint, 'exact': self.exact}
+        return {
+            'arm': self.arm,
+            'epochs': self.epochs,
+            'seeds': list(self.seeds),
+            'overrides': dict(self.overrides),
+            'exact': self.exact,
+        }
+
 
 def read_start(value: Any, plan: Path, arms: list[str]) -> Optional[Start]:
     """Read the ``start`` of a plan.
 
     Args:
-        value: ``'scratch'``, the path or address of a checkpoint, or ``dict(arm=..., epochs=...)``.
+        value: ``'scratch'``, the path or address of a checkpoint, or ``dict(arm=..., epochs=...)``;
+            ``dict(checkpoint=..., exact=False)`` for arms that do not begin as the baseline.
         plan: The file of the plan, which paths are relative to.
         arms: Names of its arms.
 
@@ -59,6 +72,9 @@ def read_start(value: Any, plan: Path, arms: list[str]) -> Optional[Start]:
         return None
     if isinstance(value, str):
         return Start(checkpoint=_checkpoint(value, plan))
+    if isinstance(value, dict) and 'checkpoint' in value and set(value) <= {'checkpoint', 'exact'}:
+        path = _checkpoint(value['checkpoint'], plan)
+        return Start(checkpoint=path, exact=value.get('exact', True))
     if not isinstance(value, dict) or not {'arm', 'epochs'} <= set(value) <= set(KEYS):
         raise UserError(
             f"plan {plan}: start must be 'scratch', a checkpoint, or dict(arm=..., epochs=..., "

@@ -264,6 +264,8 @@ def _protocol(plan: Plan) -> dict[str, Any]:
         protocol['baseline'] = plan.baseline
         protocol['start'] = summarise(plan).start
         protocol['fine_tuning'] = dict(plan.fine_tuning)
+        protocol['question'] = summarise(plan).question
+        protocol['delta'] = plan.delta
     return json.loads(json.dumps(protocol))
 
 

@@ -7,6 +7,15 @@ from typing import NamedTuple, Optional
 
 from ..clutter import ENOUGH, MEANINGS, Strata
 from ..coco import load_annotations
+from ..comparison.verdict import (
+    EQUIVALENT,
+    HELPS_ALIKE,
+    HELPS_IN_CLUTTER,
+    HURTS,
+    INCONCLUSIVE,
+    NO_VERDICT,
+    ONE_TRAINING,
+)
 from ..errors import UserError, require
 from ..io import PathLike
 from ..plots import stratum_colors
@@ -31,12 +40,13 @@ from .sweep_tables import percent, sweep_tables
 from .sweep_text import answer, notes, number_of_runs, plan_file, setup, title
 
 BADGES = {
-    'helps in clutter': 'good',
-    'helps everywhere alike': 'good',
-    'helps, but less in clutter': 'mixed',
-    'mixed': 'mixed',
-    'no effect detected': 'none',
-    'hurts': 'bad',
+    HELPS_IN_CLUTTER: 'good',
+    HELPS_ALIKE: 'good',
+    EQUIVALENT: 'none',
+    INCONCLUSIVE: 'none',
+    ONE_TRAINING: 'none',
+    NO_VERDICT: 'none',
+    HURTS: 'bad',
 }
 """Style of the badge of every verdict; others look as mixed ones do."""
 

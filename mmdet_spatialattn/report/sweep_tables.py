@@ -6,6 +6,7 @@ from typing import NamedTuple, Union
 
 from ..results import (
     OVERALL,
+    Bounds,
     Comparison,
     Cost,
     DoseCurve,
@@ -199,18 +200,19 @@ def _curve_entries(curve: Union[DoseCurve, DoseEffect]) -> tuple[IntervalOrRefus
 
 def _estimate_header(comparison: Comparison) -> tuple[str, ...]:
     level = percent(comparison.settings.level)
-    return (f'{level} interval', 'p (Holm)', 'smallest detectable')
+    return (f'{level} interval', 'over all arms', 'adjusted p', 'found 4 times in 5 from')
 
 
 def _estimate_cells(estimate: EstimateOrRefused) -> tuple[str, ...]:
     """Return the cells of an estimate; where it is refused, the reason takes the first cell."""
     if isinstance(estimate, Refused):
-        return estimate.reason, MISSING, MISSING, MISSING
+        return estimate.reason, MISSING, MISSING, MISSING, MISSING
     detectable = estimate.detectable
     return (
         points(estimate.estimate, signed=True),
         interval_points(estimate.low, estimate.high, signed=True),
-        p_value(estimate.p_holm),
+        str(estimate.simultaneous) if isinstance(estimate.simultaneous, Bounds) else MISSING,
+        p_value(estimate.p_adjusted),
         points(detectable) if math.isfinite(detectable) else MISSING,
     )
 

@@ -7,14 +7,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Union
 
+from ..comparison.verdict import (
+    HELPS_IN_CLUTTER,
+    INCONCLUSIVE,
+    NO_VERDICT,
+    ONE_TRAINING,
+    WORDS,
+)
 from ..results import ArmSummary, Environment, PlanSummary, SweepResult
 from .sweep_tables import percent
 
-HELPS, NONE = 'helps in clutter', 'no effect detected'
-"""The verdicts that answer the question of a sweep by themselves."""
+UNDECIDED = {INCONCLUSIVE, NO_VERDICT, ONE_TRAINING}
+"""Words that leave open whether an arm helps."""
 
-ORDER = (HELPS, 'helps everywhere alike', 'helps, but less in clutter', 'mixed', NONE, 'hurts')
-"""The verdicts in the order in which the answer lists them; others follow."""
+
+PLACEBO = 'placebo'
+"""Name of the arm that is added to every plan with a common start."""
 
 
 def title(result: SweepResult) -> str:
@@ -39,15 +47,13 @@ def answer(result: SweepResult) -> list[str]:
 
 
 def _findings(by_word: dict[str, list[str]], n_arms: int) -> Iterator[str]:
-    helping = by_word.pop(HELPS, [])
+    helping = by_word.pop(HELPS_IN_CLUTTER, [])
     if helping:
         verb = 'helps' if len(helping) == 1 else 'help'
         yield f'Of {_count(n_arms, "arm")}, {len(helping)} {verb} in clutter: {_list(helping)}.'
-    elif set(by_word) == {NONE}:
-        yield f'No effect was detected: {_list(by_word.pop(NONE))}.'
-    else:
+    elif not set(by_word) <= UNDECIDED:
         yield f'Of {_count(n_arms, "arm")}, none helps more in clutter than elsewhere.'
-    for word in sorted(by_word, key=lambda word: [*ORDER, word].index(word)):
+    for word in sorted(by_word, key=lambda word: [*WORDS, word].index(word)):
         yield f'{word[:1].upper()}{word[1:]}: {_list(by_word[word])}.'
 
 
@@ -91,7 +97,12 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
             f'{percent(settings.level)}, from {settings.n_boot} resamples of the images{group}, '
             f'seed {settings.seed}',
         ),
-        ('Smallest detectable effect', f'found with a probability of {percent(settings.power)}'),
+        ('Primary questions', _list(settings.questions) or 'none'),
+        (
+            'Runs',
+            'compared seed by seed' if settings.paired else 'compared by the means of the arms',
+        ),
+        ('Found 4 times in 5', f'with a probability of {percent(settings.power)}'),
         *_environments(result),
     ]
 
@@ -100,7 +111,11 @@ def plan_file(plan: PlanSummary) -> str:
     """Return the plan as a JSON file that ``spatialattn sweep`` reads."""
     options = {key: value for key, value in asdict(plan).items() if value not in (None, (), {})}
     del options['arms']  # they come last
-    arms = {name: _arm_entry(arm, plan) for name, arm in plan.arms.items()}
+    arms = {
+        name: _arm_entry(arm, plan)
+        for name, arm in plan.arms.items()
+        if plan.start is None or name != PLACEBO  # which every plan with a start gets
+    }
     text = json.dumps({**options, 'arms': arms}, indent=2)
     # Lists of numbers take one line.
     return re.sub(r'\[\n([-\d.,\s]+)\]', lambda m: f'[{" ".join(m[1].split())}]', text)

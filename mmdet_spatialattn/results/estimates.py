@@ -104,7 +104,7 @@ class Bounds:
     @property
     def sign(self) -> int:
         """1 where the whole interval is above 0, -1 where it is below, else 0."""
-        return (self.low > 0) - (self.high < 0)
+        return int(self.low > 0) - int(self.high < 0)
 
     def within(self, delta: float) -> bool:
         """Return whether the whole interval lies between ``-delta`` and ``delta``."""

@@ -107,6 +107,8 @@ class PlanSummary:
     overrides: dict[str, Any] = field(default_factory=dict)
     start: Optional[dict[str, Any]] = None
     fine_tuning: dict[str, Any] = field(default_factory=dict)
+    question: tuple[dict[str, str], ...] = ()
+    delta: float = 0.5
 
     @property
     def estimand(self) -> str:

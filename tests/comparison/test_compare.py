@@ -18,6 +18,12 @@ from mmdet_spatialattn.results.base import VERSION
 from ..evaluation.synthetic import pycocotools_evaluate, random_problem, with_masks
 
 
+@pytest.fixture(autouse=True)
+def _no_floor(monkeypatch):
+    """The random detections here find too little for a verdict; the floor has its own test."""
+    monkeypatch.setattr('mmdet_spatialattn.comparison.verdict.LOWEST_AP', 0.0)
+
+
 @pytest.fixture(scope='module')
 def problem():
     """Annotations and four runs: two of one detector, two of one that misplaces its boxes less."""
@@ -50,16 +56,16 @@ def files(problem, tmp_path_factory):
 
 def test_a_better_arm_is_found_better(problem):
     truth, runs = problem
-    result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=300)
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    result = compare(truth, arms, n_boot=300)
     effect = result.effect('better')
-    points = [result.arms[arm].runs[0].overall['AP'] for arm in ('better', 'base')]
+    points = [result.arms[arm].metrics['overall']['AP'] for arm in ('better', 'base')]
     assert effect.estimate == pytest.approx(points[0] - points[1], abs=1e-12)
     assert 0 < effect.low < effect.estimate < effect.high
-    assert effect.p <= effect.p_holm < 0.05
+    assert effect.p <= effect.p_adjusted < 0.05
+    assert 0 < effect.simultaneous.low <= effect.low
     assert result.verdicts['better'].word.startswith('helps')
-    reverse = compare(
-        truth, {'base': [runs['a0']], 'better': [runs['b0']]}, baseline='better', n_boot=300
-    )
+    reverse = compare(truth, arms, baseline='better', n_boot=300)
     assert reverse.verdicts['base'].word == 'hurts'
 
 
@@ -68,7 +74,8 @@ def test_an_arm_against_itself_shows_no_effect(problem):
     result = compare(truth, {'a': [runs['a0']], 'same': [runs['a0']]}, n_boot=100)
     effect = result.effect('same')
     assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
-    assert result.verdicts['same'].word == 'no effect detected'
+    assert result.verdicts['same'].word == 'no verdict'
+    assert 'exactly what the run of the baseline' in result.verdicts['same'].sentence
 
 
 def test_the_gain_is_the_difference_of_effects(problem):
@@ -177,7 +184,8 @@ def test_the_json_has_the_documented_shape(problem):
     assert set(base['metrics']) == {'overall', 'clean', 'touching', 'crowded'}
     assert {'name', 'objects', 'images', 'sizes', 'enough'} <= set(data['strata'][0])
     assert set(base['metrics']['clean']) >= {'AP', 'AP_lift', 'MR'}
-    estimate = {'estimate', 'low', 'high', 'p', 'p_holm', 'detectable', 'se', 'df'}
+    estimate = {'estimate', 'low', 'high', 'p', 'p_adjusted', 'detectable', 'se', 'df'}
+    estimate |= {'simultaneous'}
     assert set(data['effects']['better']['overall']['AP']) == estimate
     assert set(data['effects']['better']['crowded']['AP']) == estimate
     assert set(data['clutter_gain']['better']['plain']['AP']) == estimate
@@ -198,7 +206,9 @@ def test_a_stratum_with_too_few_objects_is_refused_in_words(problem):
     assert set(result.clutter_gain['better']['plain'].values()) == {refusal}
     with pytest.raises(UserError, match=f"'few': {n} objects"):
         _ = result.effect('better', 'few').low
-    assert 'too few objects' in result.verdicts['better'].sentence
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    repeated = compare(truth, arms, strata=strata, n_boot=100)
+    assert f'There is no clutter gain: {refusal}' in repeated.verdicts['better'].sentence
     assert f"Note: nothing is concluded from 'few': {n} objects" in str(result)
 
 
@@ -329,3 +339,53 @@ def test_the_figure_and_the_frame_hold_the_estimates(problem):
     assert row['estimate'].item() == effect.estimate
     assert result.plot().data[0].x[0] == pytest.approx(100 * effect.estimate)
     assert 'b<r>' not in result.plot().data[0].hovertemplate
+
+
+def test_one_training_each_gives_no_verdict_on_the_method(problem):
+    truth, runs = problem
+    result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=300)
+    assert result.effect('better').low > 0
+    assert result.verdicts['better'].word == 'one training each'
+
+
+def test_runs_are_paired_by_their_seeds(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    seeds = {'base': [0, 1], 'better': [0, 1]}
+    paired = compare(truth, arms, n_boot=200, seeds=seeds)
+    assert paired.settings.paired and not compare(truth, arms, n_boot=100).settings.paired
+    swapped = compare(
+        truth,
+        {'base': arms['base'], 'better': arms['better'][::-1]},
+        n_boot=200,
+        seeds={'base': [0, 1], 'better': [1, 0]},
+    )
+    for part in ('estimate', 'low', 'high', 'p', 'se', 'df'):
+        first, second = (getattr(c.effect('better'), part) for c in (paired, swapped))
+        assert first == pytest.approx(second, abs=1e-12)
+    assert [str(question) for question in paired.settings.questions] == ['AP overall', 'AP crowded']
+
+
+def test_a_question_of_its_own_gets_the_whole_error_budget(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    both = compare(truth, arms, n_boot=200).effect('better', 'crowded')
+    alone = compare(truth, arms, n_boot=200, questions=[('AP', 'crowded')])
+    assert alone.effect('better', 'crowded').simultaneous.low > both.simultaneous.low
+    assert alone.effect('better').p_adjusted == alone.effect('better').p
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'questions': [('AP', 'croded')]}, "unknown scope 'croded'; did you mean 'crowded'"),
+        ({'questions': [('AB', 'overall')]}, r"unknown metric 'AB' \(known: AP, AP50"),
+        ({'seeds': {'base': [0]}}, "arm 'better' has 1 runs; its seeds must be 1 different ones"),
+        ({'seeds': {'base': [0], 'better': [1]}}, "'better' has no seed in common with 'base'"),
+    ],
+)
+def test_questions_and_seeds_that_do_not_fit_are_one_message(problem, options, message):
+    truth, runs = problem
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    with pytest.raises(UserError, match=message):
+        compare(truth, arms, n_boot=100, **options)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mmdet_spatialattn.comparison.inference import average, detectable, difference, holm
-from mmdet_spatialattn.results import Estimate, Refused
+from mmdet_spatialattn.comparison.inference import average, detectable, difference, simultaneous
+from mmdet_spatialattn.results import Bounds, Estimate, Refused
 
 
 def means(values, counts):
@@ -128,14 +128,27 @@ def test_a_metric_that_is_mostly_undefined_is_refused():
     assert difference(values, np.zeros((1, 101)), 10) == refusal
 
 
-def test_holms_adjustment_by_hand():
+def test_simultaneous_intervals_by_hand():
+    """Four questions: level 1 - 0.05 / 4, whose normal quantile is 2.498."""
     estimates = [
-        Estimate(1, 0, 2, se=1, df=math.inf, p=p, p_holm=p, detectable=0)
-        for p in (0.01, 0.04, 0.03, 0.005)
+        Estimate(1, 0, 2, 1, math.inf, p, p, 0, Bounds(0, 2)) for p in (0.01, 0.04, 0.3, 0.005)
     ]
-    adjusted = holm(estimates)
-    assert [e.p_holm for e in adjusted] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    adjusted = simultaneous(estimates, 4)
+    assert [e.p_adjusted for e in adjusted] == pytest.approx([0.04, 0.16, 1, 0.02])
     assert adjusted[0].detectable == pytest.approx(detectable(1, math.inf, 4))
+    bounds = adjusted[0].simultaneous
+    assert (bounds.low, bounds.high) == pytest.approx((1 - 2.4977, 1 + 2.4977), abs=1e-4)
+
+
+def test_the_simultaneous_intervals_of_independent_questions_hold_together():
+    rng = np.random.default_rng(2)
+    held = []
+    for values in rng.normal(0, 1, (4000, 5)):
+        estimates = [
+            Estimate(v, v - 1.96, v + 1.96, 1, math.inf, 0, 0, 0, Bounds(v, v)) for v in values
+        ]
+        held.append(all(e.simultaneous.sign == 0 for e in simultaneous(estimates, 5)))
+    assert np.mean(held) == pytest.approx(0.95, abs=0.011)
 
 
 def test_the_smallest_detectable_effect_is_detected_four_times_in_five():

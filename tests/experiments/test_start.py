@@ -164,3 +164,29 @@ def test_a_start_of_another_model_is_named(start, tmp_path):
 
 def test_the_name_of_the_start_is_a_run():
     assert START == 'start'
+
+
+def test_a_plan_declares_its_question_before_the_runs(plan):
+    assert plan().questions == () and plan().delta == 0.5
+    asked = plan("question = dict(metric='AP', scope='crowded')\ndelta = 1\n")
+    assert asked.questions == (('AP', 'crowded'),) and asked.delta == 1
+    several = plan("question = [dict(metric='AP', scope=s) for s in ('overall', 'touching')]\n")
+    assert several.questions == (('AP', 'overall'), ('AP', 'touching'))
+    for lines, message in (
+        ("question = 'AP'", r'question must be dict\(metric='),
+        ("question = dict(metric='AP')", r'question must be dict\(metric='),
+        ('delta = 0', 'delta must be a number of AP points above 0, got 0'),
+    ):
+        with pytest.raises(UserError, match=message):
+            plan(f'{lines}\n')
+
+
+def test_the_page_shows_a_plan_that_reads_again(plan, tmp_path):
+    from mmdet_spatialattn.experiments.collect import summarise
+    from mmdet_spatialattn.report.sweep_text import plan_file
+
+    planned = plan("question = dict(metric='AP', scope='crowded')\n")
+    (tmp_path / 'again.json').write_text(plan_file(summarise(planned)))
+    again = load_plan(tmp_path / 'again.json')
+    assert again.start == planned.start and again.questions == planned.questions
+    assert [arm.name for arm in again.arms] == ['plain', 'cbam', PLACEBO]

@@ -71,8 +71,8 @@ def table(page, caption):
 
 def cells(estimate):
     change, ends = str(estimate).split(' ', 1)
-    p = '< 0.001' if estimate.p_holm < 0.001 else f'{estimate.p_holm:.3f}'
-    return change, ends, p, points(estimate.detectable)
+    p = '< 0.001' if estimate.p_adjusted < 0.001 else f'{estimate.p_adjusted:.3f}'
+    return change, ends, str(estimate.simultaneous), p, points(estimate.detectable)
 
 
 def test_the_page_shows_the_numbers_of_the_comparison(result, page):
@@ -150,9 +150,9 @@ def test_every_verdict_stands_on_the_page_and_in_the_markdown(sweep, result, pag
     'words, answer',
     [
         (('helps in clutter', 'hurts'), 'Of 1 arm, 1 helps in clutter: cbam-backbone.'),
-        (('no effect detected', 'hurts'), 'No effect was detected: cbam-backbone.'),
+        (('inconclusive', 'hurts'), 'Inconclusive: cbam-backbone.'),
         (
-            ('hurts', 'no effect detected'),
+            ('hurts', 'inconclusive'),
             'Of 1 arm, none helps more in clutter than elsewhere. Hurts: cbam-backbone.',
         ),
         (

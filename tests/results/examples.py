@@ -5,6 +5,7 @@ from mmdet_spatialattn.results import (
     ArmSummary,
     Audit,
     AuditRow,
+    Bounds,
     Comparison,
     ComparisonSettings,
     Cost,
@@ -29,7 +30,7 @@ from mmdet_spatialattn.results import (
 
 REFUSED = Refused("'crowded': 12 objects; a conclusion needs 30")
 INTERVAL = Interval(0.297, 0.28, 0.31, 0.0071, 99.0)
-ESTIMATE = Estimate(0.012, 0.004, 0.02, 0.0041, 9.5, p=0.01, p_holm=0.02, detectable=0.011)
+ESTIMATE = Estimate(0.012, 0.004, 0.02, 0.0041, 9.5, 0.01, 0.02, 0.011, Bounds(0.001, 0.023))
 STRATA = (
     Stratum('clean', 400, 90, {'small': 300, 'medium': 90, 'large': 10}, True),
     Stratum('crowded', 12, 8, {'small': 12, 'medium': 0, 'large': 0}, False, groups=4),

@@ -8,7 +8,7 @@ import pytest
 
 from mmdet_spatialattn import results
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.results import Estimate, Refused, Result
+from mmdet_spatialattn.results import Bounds, Estimate, Refused, Result
 from mmdet_spatialattn.results.base import VERSION
 
 from .examples import EXAMPLES
@@ -56,7 +56,7 @@ def test_formats_are_distinct():
 
 
 def test_infinite_degrees_of_freedom_are_null():
-    estimate = Estimate(0.1, 0.1, 0.1, 0.0, math.inf, p=0.0, p_holm=0.0, detectable=0.0)
+    estimate = Estimate(0.1, 0.1, 0.1, 0.0, math.inf, 0.0, 0.0, 0.0, Bounds(0.1, 0.1))
     assert estimate.to_dict()['df'] is None
     assert Estimate.from_dict(estimate.to_dict()).df == math.inf
 

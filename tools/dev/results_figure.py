@@ -105,7 +105,8 @@ def _draw_estimate(panel: Any, y: int, estimate: dict[str, Any]) -> None:
         panel.text(0, y, estimate['refused'], va='center', fontsize=8)
         return
     value, low, high = (100 * estimate[key] for key in ('estimate', 'low', 'high'))
-    significant = estimate['p_holm'] < SIGNIFICANT
+    # Results of version 1 were adjusted by Holm's procedure, under another key.
+    significant = estimate.get('p_adjusted', estimate.get('p_holm')) < SIGNIFICANT
     colour = COLOURS['open' if not significant else 'better' if value > 0 else 'worse']
     panel.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle='butt')
     fill = colour if significant else 'white'
