@@ -7,17 +7,7 @@ import numpy as np
 
 from ..clutter.scopes import Scope
 from ..coco import Annotations
-from .curve_kernel import (
-    FPPI,
-    LANES,
-    Curves,
-    Entries,
-    Events,
-    Marks,
-    Objects,
-    Sums,
-    add_classes,
-)
+from .curve_kernel import Curves, Entries, Events, Marks, Objects, average_over_classes
 from .error_types import CLASS, ERROR_TYPES, LOCALISATION, Errors
 from .matching import IGNORED, IOU_THRESHOLDS, TRUE, Matches
 from .metrics import class_starts
@@ -60,20 +50,14 @@ class CurveBundle:
     curves: Curves
 
     def resample(self, weights: np.ndarray) -> np.ndarray:
-        """Return every curve's metric and recall, averaged over the classes, ``(2, C, LANES)``.
+        """Return every curve's metric and recall in each replicate, ``(2, C, LANES)``.
 
         Args:
             weights: ``(images, LANES)`` int32, how often each image occurs in each replicate.
         """
-        n_sets = (len(self.objects.start) - 1) // (len(self.entries.start) - 1)
-        totals = np.zeros((2, len(self.keys), LANES))
-        sums = Sums(totals[0], totals[1], n_classes=np.zeros((n_sets, LANES)))
-        allowed = weights.sum(0) * FPPI[:, None]
-        add_classes(
-            weights, allowed, self.entries, self.marks, self.events, self.objects, self.curves, sums
+        return average_over_classes(
+            weights, self.entries, self.marks, self.events, self.objects, self.curves
         )
-        with np.errstate(invalid='ignore'):  # NaN if no class has objects
-            return totals / sums.n_classes[self.curves.base_set]
 
 
 class CurveBuilder:

@@ -116,9 +116,10 @@ def evaluate_run(
     countable = members(task.scopes, detections.area, charged)
     matches = _match(task, detections, task.inside, countable, map_fn)
     on_step()
-    rows = [task.scopes.index(scope) for scope in task.named_scopes.values()]
-    found = find_errors(annotations, detections, matches, task.inside, rows, map_fn)
-    errors = dict(zip(task.named_scopes.values(), found))
+    named_scopes = list(task.named_scopes.values())
+    rows = [task.scopes.index(scope) for scope in named_scopes]
+    errors_by_row = find_errors(annotations, detections, matches, task.inside, rows, map_fn)
+    errors = dict(zip(named_scopes, errors_by_row))
     bundles = bundle_curves(task, matches, errors, countable[0], map_fn)
     statistics: dict[Union[Scope, str], Statistic] = {
         scope: bundle.resample for scope, bundle in bundles.items()
@@ -134,8 +135,8 @@ def evaluate_run(
     for scope, bundle in bundles.items():
         replicates |= scope_replicates(bundle, scope, values[scope], task.max_detections[-1])
     if 'JI' in values:
-        for scope, row in zip(task.named_scopes.values(), values['JI']):
-            replicates[CurveKey(scope, 'JI')] = row
+        for scope, index in zip(named_scopes, values['JI']):
+            replicates[CurveKey(scope, 'JI')] = index
     overall_ap = replicates[CurveKey(Scope(), 'AP')][0]
     lift = precision_lift(task, bundles[Scope()], overall_ap, map_fn)
     evaluation = Evaluation(

@@ -181,9 +181,13 @@ def test_a_plan_declares_its_question_before_the_runs(plan):
             plan(f'{lines}\n')
 
 
-def test_the_page_shows_a_plan_that_reads_again(plan, tmp_path):
+def test_the_page_shows_a_plan_that_reads_again(plan, tmp_path, monkeypatch):
     from mmdet_spatialattn.experiments.collect import summarise
     from mmdet_spatialattn.report.sweep_text import plan_file
+
+    monkeypatch.chdir(tmp_path)
+
+    monkeypatch.chdir(tmp_path)
 
     planned = plan("question = dict(metric='AP', scope='crowded')\n")
     (tmp_path / 'again.json').write_text(plan_file(summarise(planned)))
