@@ -98,13 +98,12 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
     models = {model['Name']: model['Results'] for model in content['Models']}
     measured = [results for results in models.values() if results]
     baseline = next((results for results in measured if 'effect' not in results), None)
+    withdrawn = {model['Name'] for model in content['Models'] if 'Withdrawn' in model}
     for arm, results in models.items():
-        cells = [arm, *(_cells(results, baseline, most) if results else _NOT_RUN)]
+        missing = ('', '', '', '', '', 'withdrawn' if arm in withdrawn else 'not run', '', '')
+        cells = [arm, *(_cells(results, baseline, most) if results else missing)]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
-
-
-_NOT_RUN = ('0', '', '', '', '', 'not run', '', '')
 
 
 def _cells(results: dict[str, Any], baseline: Optional[dict[str, Any]], most: str) -> list[str]:
