@@ -41,7 +41,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     config = load_config(args, needed=('model',))
     report = audit_detector(build_checked_model(config), config, args.size)
     print(report)
-    if report.rows and not args.size and input_size(config) is None:
+    if report.modules and not args.size and input_size(config) is None:
         print('the config does not resize its images; --size HEIGHT WIDTH gives their size')
     maybe_write_json(args.json, report.to_dict())
     return 0

@@ -2,20 +2,18 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from ..compat.quiet import quiet
 from ..cost import measure_costs
 from ..insertion.audit_detector import audit_detector
-from ..results import Audit, AuditRow, Cost
+from ..results import Audit, Cost
 from .resumable import seed_everything
 
 _RUN_KEYS = ('work_dir', 'randomness', 'seed', 'outfile_prefix')
@@ -59,15 +57,9 @@ def measure_arms(
         models[arm].eval().to(device)
         data = models[arm].data_preprocessor(pseudo_collate([image]), False)
         inputs[models[arm]] = data
-        audits[arm] = _audit(models[arm], config, data['inputs'].shape[-2:])
+        audits[arm] = audit_detector(models[arm], config, data['inputs'].shape[-2:])
     costs = measure_costs(models, lambda model: model(**inputs[model], mode='tensor'), baseline)
     return {arm: ArmMeasurement(cost, audits[arm]) for arm, cost in costs.items()}
-
-
-def _audit(model: nn.Module, config: Config, size: Sequence[int]) -> Audit:
-    report = audit_detector(model, config, size)
-    rows = tuple(AuditRow(**asdict(row)) for row in report.rows)
-    return Audit(rows, tuple(report.warnings), report.size)
 
 
 @contextlib.contextmanager

@@ -3,11 +3,9 @@
 from .audit import audit_model
 from .insert import insert_attention, remove_attention
 from .recipe import attention_paramwise
-from .report import InsertionReport
 from .with_attention import WithAttention
 
 __all__ = [
-    'InsertionReport',
     'WithAttention',
     'attention_paramwise',
     'audit_model',

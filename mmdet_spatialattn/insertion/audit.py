@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..attention.base import GuidedAttention
+from ..results import Audit, AuditRow
 from .dry_run import guess_args, run_copy
 from .host import below_pretrained
-from .report import InsertionReport, Row, init_text
 from .sites import Site, attention_sites
 
 QUADRATIC = 'O((HW)^2)'
@@ -27,9 +27,7 @@ class Seen:
     memory: int = 0
 
 
-def audit_model(
-    model: nn.Module, args: Optional[tuple] = None, pretrained: bool = False
-) -> InsertionReport:
+def audit_model(model: nn.Module, args: Optional[tuple] = None, pretrained: bool = False) -> Audit:
     """Return what every attention module in ``model`` is: inserted ones and native plugins.
 
     The map sizes and the memory come from one forward of a copy without data.
@@ -60,7 +58,7 @@ def audit_model(
     rows = [_row(model, path, site, seen[path], size) for path, site in sites.items()]
     accepted = {path for path, site in sites.items() if site.frozen_ok}
     loaded = {path for path in sites if pretrained or below_pretrained(model, path)}
-    return InsertionReport(rows, list(_warnings(rows, accepted, loaded, complete)), size)
+    return Audit(tuple(rows), tuple(_warnings(rows, accepted, loaded, complete)), size)
 
 
 def _watch(model: nn.Module, seen: dict[str, Seen]) -> None:
@@ -100,9 +98,9 @@ class _Meter:
 
 def _row(
     model: nn.Module, path: str, site: Site, seen: Seen, size: Optional[tuple[int, int]]
-) -> Row:
+) -> AuditRow:
     factor, change = measure_init(site.module, site.channels)
-    return Row(
+    return AuditRow(
         path=path,
         module=type(site.module).__name__,
         position=site.position,
@@ -188,9 +186,9 @@ def _setting(model: nn.Module, path: str, name: str, holds: Callable[[Any], bool
 
 
 def _warnings(
-    rows: Sequence[Row], accepted: set[str], loaded: set[str], complete: bool
+    rows: Sequence[AuditRow], accepted: set[str], loaded: set[str], complete: bool
 ) -> Iterator[str]:
-    def those(holds: Callable[[Row], bool]) -> list[Row]:
+    def those(holds: Callable[[AuditRow], bool]) -> list[AuditRow]:
         return [row for row in rows if holds(row)]
 
     if frozen := those(lambda row: row.frozen and row.path not in accepted):
@@ -219,7 +217,7 @@ def _warnings(
     if loud := those(lambda row: row.path in loaded and row.change > 1e-3):
         yield (
             f'{_names(loud)} change pretrained features from the first step '
-            f'({init_text(loud[0])}): give identity_init=True'
+            f'({loud[0].initial_effect}): give identity_init=True'
         )
     if idle := those(lambda row: complete and row.runs == 0):
         yield (
@@ -228,7 +226,7 @@ def _warnings(
         )
 
 
-def _names(rows: Sequence[Row]) -> str:
+def _names(rows: Sequence[AuditRow]) -> str:
     more = f' and {len(rows) - 1} more' if len(rows) > 1 else ''
     return f'{rows[0].module} at {rows[0].path}{more}'
 

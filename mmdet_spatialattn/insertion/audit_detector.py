@@ -6,14 +6,12 @@ from typing import Any, Optional
 import torch
 from torch import nn
 
+from ..results import Audit
 from .audit import audit_model
 from .dry_run import IMAGE
-from .report import InsertionReport
 
 
-def audit_detector(
-    model: nn.Module, config: Any, size: Optional[Sequence[int]] = None
-) -> InsertionReport:
+def audit_detector(model: nn.Module, config: Any, size: Optional[Sequence[int]] = None) -> Audit:
     """Audit the attention in an MMDetection detector.
 
     Args:

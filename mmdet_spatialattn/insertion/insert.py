@@ -9,6 +9,7 @@ from torch import nn
 
 from ..attention.initialisation import initialise, own_random_stream
 from ..errors import UserError
+from ..results import Audit
 from .attach import Place, attach, attached_to, detach, unhook
 from .audit import audit_model, frozen_by, measure_init
 from .build import build_module
@@ -17,12 +18,9 @@ from .entry import Entry, parse_entries
 from .guide import drop_guide, drop_last, hold_guide, take_guide
 from .host import inserted_modules, prepare, restore
 from .placements import find_places
-from .report import InsertionReport
 
 
-def insert_attention(
-    model: nn.Module, attention: Iterable[dict], *, example: Any = None
-) -> InsertionReport:
+def insert_attention(model: nn.Module, attention: Iterable[dict], *, example: Any = None) -> Audit:
     """Insert attention modules into ``model``, in place.
 
     The model's class, its parameters and their names stay what they were. Either all entries are
@@ -60,7 +58,7 @@ def insert_attention(
 
 def insert(
     model: nn.Module, attention: Iterable[dict], example: Any = None, in_channels: Any = None
-) -> InsertionReport:
+) -> Audit:
     """Insert, and leave the warnings in the report; ``in_channels`` as in :class:`DryRun`."""
     dry_run = DryRun(model, example, in_channels)
     entries = parse_entries(attention)
@@ -77,7 +75,7 @@ def insert(
     if getattr(model, 'is_init', True):  # otherwise its init_weights() is still to come
         initialise(inserted_modules(model))
     report = audit_model(model, None if example is None else as_args(example))
-    return replace(report, warnings=[w for one in found for w in one.warnings] + report.warnings)
+    return replace(report, warnings=(*(w for one in found for w in one.warnings), *report.warnings))
 
 
 def remove_attention(model: nn.Module) -> int:
