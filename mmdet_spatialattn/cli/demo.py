@@ -49,6 +49,10 @@ def main(argv: Optional[list[str]] = None) -> int:
     if not PLANS.is_dir():
         raise UserError(f'{PLANS} does not exist: the demo runs from a clone of the repository')
 
+    from ..compat.doctor import require_host
+
+    require_host()
+
     from ..datasets.scenes import check_scenes, write_scenes
     from ..experiments import load_plan, run_sweep
     from ._progress_display import ProgressDisplay

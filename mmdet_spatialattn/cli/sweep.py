@@ -45,6 +45,10 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_json()
     args = parser.parse_args(argv)
 
+    from ..compat.doctor import require_host
+
+    require_host()
+
     from ..experiments import collect_sweep, dry_run, load_plan, run_sweep, write_metafile
     from ._progress_display import ProgressDisplay
 

@@ -1,18 +1,18 @@
-"""The plan of a comparison: which arms, which seeds, against which baseline.
+"""The plan of a sweep: its arms, their seeds, and how they are compared.
 
-A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
+A plan is a Python, YAML or JSON file, which is read as MMEngine reads configs::
 
     baseline = 'baseline'
     seeds = [0, 1, 2]
-    overrides = dict(data_root='data/my_set')  # of all arms
+    overrides = dict(data_root='data/my_set')  # for all arms
     question = dict(metric='AP', scope='crowded')  # gets the whole error budget
     arms = dict(
         baseline='../my_set/retinanet.py',
         wide=dict(config='../my_set/retinanet.py', overrides={'model.backbone.depth': 101}),
     )
 
-Paths of configs are relative to the plan. ``overrides`` are what ``--cfg-options`` takes. Names
-that begin with ``_`` are the file's own.
+Paths of configs are relative to the plan. ``overrides`` change a config as ``--cfg-options`` does.
+Names that begin with ``_`` are not read.
 
 With a common start all arms are fine-tuned from one trained detector, with the same seeds::
 
@@ -46,10 +46,11 @@ class Arm:
     """One variant in a comparison.
 
     Attributes:
-        name: Name in tables, and of its folder.
+        name: Name of the arm, and of its folder.
         config: Path of its config.
         overrides: Changes of the config, dotted key to value.
-        seeds: Seeds of its runs, where they are not the plan's.
+        seeds: Seeds of its runs, where they differ from the plan's: a second baseline needs other
+            seeds than the first.
         jitter: Relative size of the noise on the weights of its start; see :class:`JitterWeights`.
     """
 
@@ -62,23 +63,24 @@ class Arm:
 
 @dataclass(frozen=True)
 class Plan:
-    """Arms, seeds, and how they are compared.
+    """What a sweep trains, and how it compares the arms.
 
     Attributes:
-        name: Name of the plan, and of its folder; the file's name when not given.
+        name: Name of the plan, and of its folder; by default the name of the file.
         arms: The arms, in the order of the tables.
-        baseline: The arm that the others are compared with.
-        seeds: One run per arm and seed.
-        control: The arm with as many parameters and no attention, if there is one.
-        strata: Measure and cut points, such as ``'cover:0.1,0.3'``.
-        dose: Field of the annotation file's images that says the amount of clutter, such as
+        baseline: Name of the arm that the others are compared with.
+        seeds: Seeds of the runs; every arm is trained once per seed.
+        control: Name of the arm with as many parameters and no attention, if there is one.
+        strata: Clutter measure and cut points, such as ``'cover:0.1,0.3'``.
+        dose: Field of the annotation file's images that holds the amount of clutter, such as
             ``'level'``; ``None`` for no dose-response.
-        severities: Of clutter injection: the test set is written again at each of them, 1 to 5, and
-            ``dose`` and ``group_by`` follow from it. Effects and strata are those without clutter.
-        group_by: Field of the images that belong together, such as ``'scene'``: the bootstrap draws
-            all images with one value at once.
-        n_boot: Bootstrap replicates.
-        overrides: Changes of every arm's config, below the arm's own.
+        severities: Severities of clutter injection, 1 to 5, at which the test set is written again;
+            ``dose`` and ``group_by`` follow from it. Effects and strata are those of the images
+            without distractors.
+        group_by: Field of the images, such as ``'scene'``; the bootstrap draws all images with the
+            same value together.
+        n_boot: Number of bootstrap replicates.
+        overrides: Changes of every arm's config; those of an arm take precedence.
         start: The common start of all runs; ``None`` to train from scratch.
         fine_tuning: Changes of every arm's config where there is a common start; they do not touch
             the training of the start.
@@ -117,7 +119,7 @@ class Plan:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs, seed by seed, so that an interrupted sweep has whole comparisons."""
+        """All runs, seed by seed, so that an interrupted sweep has complete comparisons."""
         rounds = zip_longest(*(self.runs_of(arm) for arm in self.arms))
         return [run for runs in rounds for run in runs if run is not None]
 
@@ -133,8 +135,9 @@ def load_plan(path: PathLike) -> Plan:
     """Read and check a plan.
 
     Raises:
-        UserError: The file is absent or no plan: an unknown or missing key, an unknown baseline or
-        control, an arm without a config, a name that makes no folder, seeds that repeat.
+        MissingFile: The plan, or the config of an arm, does not exist.
+        UserError: It is not a plan: a key is unknown or missing, the baseline or the control is
+            unknown, a name cannot be a folder's, or seeds repeat.
     """
     path = Path(path)
     if not path.is_file():
@@ -213,8 +216,9 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
     if not config.is_file():
         raise MissingFile(f"plan {path}: arm '{name}': no config at {config}")
     seeds = value.get('seeds')
-    own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
-    return Arm(name, config, value.get('overrides', {}), own)
+    if seeds is not None:
+        seeds = _seeds(f"plan {path}: arm '{name}'", seeds)
+    return Arm(name, config, value.get('overrides', {}), seeds)
 
 
 def _questions(path: Path, value: Any) -> tuple[tuple[str, str], ...]:
@@ -241,18 +245,23 @@ def _severities(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     return dict(severities=tuple(sorted(set(severities))), dose='severity', group_by='original')
 
 
-def _seeds(where: str, seeds: Any) -> tuple[int, ...]:
-    if not isinstance(seeds, (list, tuple)) or not all(type(s) is int and s >= 0 for s in seeds):
-        raise UserError(f'{where}: seeds must be a list of integers from 0, got {seeds!r}')
+def _seeds(owner: str, seeds: Any) -> tuple[int, ...]:
+    if not isinstance(seeds, (list, tuple)) or not all(_is_seed(seed) for seed in seeds):
+        raise UserError(f'{owner}: seeds must be a list of integers from 0, got {seeds!r}')
     if not seeds:
-        raise UserError(f'{where}: seeds is empty; give one or more')
+        raise UserError(f'{owner}: seeds is empty; give one or more')
     if len(set(seeds)) < len(seeds):
-        raise UserError(f'{where}: seeds repeat in {list(seeds)}: a copy is no second run')
+        raise UserError(f'{owner}: seeds repeat in {list(seeds)}; give every run another')
     return tuple(seeds)
+
+
+def _is_seed(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _check_folder_name(path: Path, name: str) -> None:
     if not FOLDER_NAME.fullmatch(str(name)):
         raise UserError(
-            f"plan {path}: '{name}' names a folder: letters, digits, '_', '-', '+', '.' only"
+            f"plan {path}: '{name}' names a folder, so it takes letters, digits, '_', '-', '+' "
+            "and '.' only"
         )

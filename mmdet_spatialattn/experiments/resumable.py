@@ -1,10 +1,10 @@
-"""Training that can be interrupted: randomness is a function of the seed, the epoch and the index.
+"""Training that can be interrupted: randomness is a function of seed, epoch and index.
 
-MMEngine saves no random state, and seeds the workers of every start alike: a resumed run sees other
-augmentations than an undisturbed one. With the two pieces below (:func:`make_resumable` adds them
-to a config) each sample is drawn from its own seed and each step starts from its own: a run that
-resumes at the end of an epoch continues, on the CPU, to the bit as if nothing had happened. The
-cost is one reseeding per sample and step.
+MMEngine saves no random state, and seeds the workers alike at every start, so that a resumed run
+sees other augmentations than an undisturbed one. With the data set and the hook below
+(:func:`make_resumable` adds them to a config) every sample and every step has a seed of its own: on
+the CPU, a run that is resumed at the end of an epoch equals an undisturbed one to the bit. The cost
+is one reseeding per sample and step.
 """
 
 import copy
@@ -31,8 +31,7 @@ class SeededDataset(Dataset):
 
     Args:
         dataset: The data set, or its config.
-        seed: The seed of the run.
-
+        seed: Seed of the run.
     """
 
     def __init__(self, dataset: Union[dict, BaseDataset], seed: int) -> None:
@@ -54,7 +53,7 @@ class SeededDataset(Dataset):
         return self.dataset.metainfo
 
     def full_init(self) -> None:
-        """Load the annotations, where the data set loads them late."""
+        """Load the annotations, where the data set loads them lazily."""
         self.dataset.full_init()
 
     def get_data_info(self, index: int) -> dict:
@@ -64,7 +63,7 @@ class SeededDataset(Dataset):
 
 @HOOKS.register_module()
 class ResumableRandomness(Hook):
-    """Tell a :class:`SeededDataset` the epoch, and start each step's randomness from its number."""
+    """Sets the epoch of a :class:`SeededDataset`, and the seed of every training step."""
 
     priority = 'VERY_HIGH'
 
@@ -74,20 +73,23 @@ class ResumableRandomness(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Optional[Sequence[dict]] = None
     ) -> None:
-        # Each step, because starting workers draws from the generator of the main process too.
+        # At each step, because starting workers draws from the generator of the main process too.
         dataset = runner.train_dataloader.dataset
         seed_everything(dataset.seed, runner.epoch, len(dataset) + batch_idx, get_rank())
 
 
 def make_resumable(cfg: Config, seed: int) -> Config:
-    """Return a copy of a training config whose interrupted runs end like undisturbed ones.
+    """Return a copy of a training config whose interrupted runs end as undisturbed ones do.
 
     Raises:
         UserError: The config trains by iterations instead of epochs.
     """
     cfg = copy.deepcopy(cfg)
     if not cfg.train_cfg.get('by_epoch', 'Iter' not in cfg.train_cfg.get('type', '')):
-        raise UserError('a resumable training counts epochs; this config counts iterations')
+        raise UserError(
+            'the config trains by iterations, and only a training by epochs can be resumed: set '
+            "train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=...)"
+        )
     scope = DATASETS.scope
     cfg.randomness = dict(seed=seed)
     loader = cfg.train_dataloader

@@ -15,6 +15,7 @@ from mmdet_spatialattn.experiments.record import RECORD
 from mmdet_spatialattn.io import write_json
 from mmdet_spatialattn.results import SweepResult
 from tests.experiments.sets import BASELINE, CBAM, finish, small_plan, small_scenes
+from tests.processes import run
 
 PLAN = """
 name = 'small'
@@ -113,6 +114,17 @@ def test_a_folder_of_something_else_is_refused(plan, refused, tmp_path):
     (tmp_path / 'runs/thesis.tex').unlink()
     write_json(tmp_path / 'runs/sweep.json', {'plan': 'large'})
     assert 'holds another sweep (plan large instead of small)' in refused(plan())
+
+
+def test_a_machine_without_mmdetection_is_told_what_to_install(plan, tmp_path):
+    code = (
+        "import sys; sys.modules['mmdet'] = None\n"
+        'from mmdet_spatialattn.cli import main\n'
+        'sys.exit(main(sys.argv[1:]))'
+    )
+    done = run('-c', code, 'sweep', plan(), cwd=tmp_path)
+    assert done.code == 2 and done.err.count('\n') == 1, done.err
+    assert 'mmdet cannot be imported' in done.err and 'spatialattn doctor' in done.err
 
 
 def test_a_full_disk_is_noticed(plan, refused, monkeypatch):

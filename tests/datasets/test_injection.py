@@ -226,7 +226,7 @@ def test_jpegs_become_lossless_and_keep_apart(tmp_path):
         (dict(severity='3'), "got '3'"),
         (dict(severity=1, max_cover=1.5), 'max_cover is a share of a box, from 0 to 1, got 1.5'),
         (dict(severity=1, max_cover=float('nan')), 'got nan'),
-        (dict(severity=1, seed=-1), 'seed must be an integer from 0 on, got -1'),
+        (dict(severity=1, seed=-1), 'seed must be an integer of at least 0, got -1'),
     ],
 )
 def test_numbers_out_of_range_are_named(training, arguments, message):
@@ -244,7 +244,7 @@ def test_sets_that_cannot_give_or_take_distractors_are_refused(training, tmp_pat
     data = json.loads(alone.read_text())
     data['images'][0]['file_name'] = '../alone/a.png'
     alone.write_text(json.dumps(data))
-    with pytest.raises(UserError, match=r"'../alone/a.png' leads out of the folder"):
+    with pytest.raises(UserError, match=r"'../alone/a.png' is outside of the folder"):
         write_injected(alone, alone.parent, tmp_path / 'out', injection(training))
     (alone.parent / 'a.png').write_bytes(b'broken')
     with pytest.raises(UserError, match='is not an image'):

@@ -149,10 +149,10 @@ def test_another_set_is_refused_and_the_difference_named(digits):
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / 'thesis.tex').write_text('x')
-    with pytest.raises(UserError, match='is no set of scenes'):
+    with pytest.raises(UserError, match='is not a set of scenes'):
         write_scenes(tmp_path, images=2)
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
-    with pytest.raises(UserError, match='is no set of scenes'):
+    with pytest.raises(UserError, match='is not a set of scenes'):
         write_scenes(tmp_path / 'thesis.tex', images=2)
 
 
@@ -180,7 +180,7 @@ def test_an_empty_folder_is_filled(tmp_path):
 def test_a_set_that_lost_files_is_said_to_have(tmp_path, lost):
     write_scenes(tmp_path / 'out', images=2, levels=[0], size=64)
     (tmp_path / 'out' / lost).unlink()
-    with pytest.raises(UserError, match='has lost files'):
+    with pytest.raises(UserError, match='is incomplete'):
         write_scenes(tmp_path / 'out', images=2, levels=[0], size=64)
 
 
