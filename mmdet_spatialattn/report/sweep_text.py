@@ -97,6 +97,7 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
             f'{percent(settings.level)}, from {settings.n_boot} resamples of the images{group}, '
             f'seed {settings.seed}',
         ),
+        ('Estimand', _estimand(plan)),
         ('Primary questions', _list(settings.questions) or 'none'),
         (
             'Runs',
@@ -105,6 +106,15 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
         ('Found 4 times in 5', f'with a probability of {percent(settings.power)}'),
         *_environments(result),
     ]
+
+
+def _estimand(plan: PlanSummary) -> str:
+    """Return what the effects of a plan are effects of."""
+    if plan.start is None:
+        return 'trained: what a detector that is trained with the arm is worth'
+    n_bases = len(plan.start.get('seeds', (0,)))
+    given = 'given this start' if n_bases == 1 else f'over {n_bases} starts'
+    return f'added: what the arm adds to a detector that is trained already, {given}'
 
 
 def plan_file(plan: PlanSummary) -> str:

@@ -194,3 +194,14 @@ def test_the_page_shows_a_plan_that_reads_again(plan, tmp_path, monkeypatch):
     again = load_plan(tmp_path / 'again.json')
     assert again.start == planned.start and again.questions == planned.questions
     assert [arm.name for arm in again.arms] == ['plain', 'cbam', PLACEBO]
+
+
+def test_the_page_names_what_the_effects_are_of(plan):
+    from mmdet_spatialattn.experiments.collect import summarise
+    from mmdet_spatialattn.report.sweep_text import _estimand
+
+    assert _estimand(summarise(plan())).endswith('given this start')
+    several = plan("start = dict(arm='plain', epochs=3, seeds=[4, 5])\n")
+    assert _estimand(summarise(several)).endswith('over 2 starts')
+    scratch = plan("start = 'scratch'\nfine_tuning = {}\n")
+    assert _estimand(summarise(scratch)).startswith('trained')

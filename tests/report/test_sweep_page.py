@@ -174,6 +174,8 @@ def test_the_page_says_how_to_repeat_it(sweep, result, page, tmp_path):
     text = page.words()
     for value in ('torch 2.14.1, mmdet 3.3.0', 'cores: 2', 'abc1234', 'cover, cut at 0.1, 0.3'):
         assert value in text
+    assert 'trained: what a detector that is trained with the arm is worth' in text
+    assert 'AP overall, AP crowded' in text
     for number, arm in enumerate(('control', ARM), 1):
         (row,) = table(page, f'Inserted modules of {arm}')
         assert row[:4] == [f'backbone.layer2.{number}.spatialattn', 'CBAM', 'after_conv2', '64']
