@@ -45,7 +45,10 @@ def test_doses_are_severities_and_effects_those_without_clutter(tmp_path):
         config.merge_from_dict(changes)
     result = collect_runs(plan, folder, configs)
     files = {run.arm: [clean / run.detections] for run in plan.runs}
-    expected = compare(scenes / 'annotations/val.json', files, strata=plan.strata, n_boot=100)
+    seeds = {run.arm: [run.seed] for run in plan.runs}
+    expected = compare(
+        scenes / 'annotations/val.json', files, strata=plan.strata, n_boot=100, seeds=seeds
+    )
     assert without_sources(result.comparison) == without_sources(expected)
     assert result.comparison.test_set.file == 'injected/annotations.json'
     assert result.dose.doses == (0, 1, 4)
