@@ -45,7 +45,7 @@ def max_t_p(
 
     Example:
         >>> round(float(max_t_p(2.57, 5, df=60)), 3)
-        0.05
+        0.052
     """
     t, df, correlation = np.broadcast_arrays(np.abs(t), np.minimum(df, MAX_DF), correlation)
     scale, weights = _scale_nodes(df)

@@ -110,7 +110,7 @@ def boundaries(n_arms: int, plan: Plan = DEFAULT) -> Boundaries:
 
     Example:
         >>> [round(t, 1) for t in boundaries(5).t]
-        [8.6, 4.5, 3.3, 2.7]
+        [9.1, 4.6, 3.3, 2.7]
     """
     alpha = 1 - plan.level
     fraction = np.array(plan.looks) / plan.looks[-1]

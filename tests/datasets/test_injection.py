@@ -188,7 +188,7 @@ def test_the_transform_stands_in_a_test_pipeline_and_equals_the_command(training
 def test_a_transform_in_the_wrong_place_says_where_it_belongs(training):
     paste = injection(training)
     sample = dict(img=plain(RED)[:60], img_id=1, img_path='x', height=120, width=160, instances=[])
-    with pytest.raises(UserError, match='160 x 60 .* 160 x 120; put the transform right after'):
+    with pytest.raises(UserError, match='160 x 60 .* 160 x 120; put the transform directly after'):
         paste(sample)
     del sample['instances']
     with pytest.raises(UserError, match='use a data set with annotations'):

@@ -398,7 +398,7 @@ def test_a_refused_effect_shows_its_reason_in_the_table_and_in_the_markdown(chan
     page = write_pages(with_refusals(result, folder), folder)
     rows = {(row[0], row[1]): row[2:] for row in table(page, 'Effects on AP')}
     reason = "'crowded': 3 objects; a conclusion needs 30"
-    assert rows[ARM, 'crowded'] == [reason, '-', '-', '-']
+    assert rows[ARM, 'crowded'] == [reason, '-', '-', '-', '-']
     assert rows[ARM, 'clean'][0].startswith('+')
     markdown = (folder / 'report.md').read_text(encoding='utf-8')
     assert f'- No number (-): {reason}' in markdown and '| - | - | - |' in markdown
