@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.stats
-from mmdet_spatialattn.comparison.inference import difference
 
+from mmdet_spatialattn.comparison.inference import difference
 from mmdet_spatialattn.comparison.paired import pair_runs, paired_effect, student_p
 from mmdet_spatialattn.comparison.variance import (
     added,
