@@ -1,4 +1,4 @@
-"""Compilation of the inner loops."""
+"""Compilation of inner loops with Numba."""
 
 from typing import Any, Callable
 
@@ -6,12 +6,12 @@ import numba
 
 
 def jit(function: Callable) -> Any:
-    """Compile ``function`` on its first call, without the GIL, and keep the result on disk.
+    """Compile a function on its first call, release the GIL in it, and cache the compiled code.
 
-    Numba keeps it beside the source or, where that cannot be written, in the user's cache folder;
-    where there is neither, every process compiles anew.
+    Numba caches beside the source file or, where that folder cannot be written, in the user's cache
+    folder. Without either, every process compiles anew.
     """
     try:
         return numba.njit(function, cache=True, nogil=True, error_model='numpy')
-    except RuntimeError:  # no folder to keep it in
+    except RuntimeError:  # there is no folder for the cache
         return numba.njit(function, nogil=True, error_model='numpy')
