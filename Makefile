@@ -1,7 +1,7 @@
 # make demo    set up, then the main job on the embedded data
 # make test    set up, then all tests
 # make install set up: a virtual environment .venv in this folder
-# make lint    ruff and mypy
+# make lint    ruff, mypy, and the direction of imports
 PYTHON ?= python3
 BIN := .venv/bin
 # Two jobs with as many threads as cores slow each other tenfold.
@@ -26,6 +26,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
-    r"__version__ = '(.+)'", (ROOT / 'mmdet_spatialattn/__init__.py').read_text()
+    r"__version__ = '(.+)'", (ROOT / 'mmdet_spatialattn/version.py').read_text()
 ).group(1)
 
 # Only the extra names a host: one that is installed (compiled mmcv, a fork of mmdet) is kept.
@@ -16,6 +16,7 @@ DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
 REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
 TEST = [
     'hypothesis',
+    'import-linter',
     'mypy',
     'onnx',
     'onnxruntime',
@@ -40,6 +41,7 @@ setup(
     package_data={'mmdet_spatialattn': ['py.typed', 'report/templates/*.html']},
     python_requires='>=3.9',
     install_requires=[
+        'cattrs>=23.1',  # results from and to JSON
         'numba>=0.57',  # the loops of the evaluation
         'numpy',
         'pycocotools',

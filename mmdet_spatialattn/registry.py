@@ -20,14 +20,18 @@ DATASETS = Registry(
     'dataset',
     parent=MMENGINE_DATASETS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.datasets.seeded'],
+    locations=['mmdet_spatialattn.experiments.resumable'],
 )
 
 HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.datasets.seeded', 'mmdet_spatialattn.insertion.health_hook'],
+    locations=[
+        'mmdet_spatialattn.experiments.jitter',
+        'mmdet_spatialattn.experiments.resumable',
+        'mmdet_spatialattn.insertion.health_hook',
+    ],
 )
 
 TRANSFORMS = Registry(
@@ -41,5 +45,5 @@ METRICS = Registry(
     'metric',
     parent=MMENGINE_METRICS,
     scope=SCOPE,
-    locations=['mmdet_spatialattn.evaluation.metric'],
+    locations=['mmdet_spatialattn.evaluation.coco_metric'],
 )

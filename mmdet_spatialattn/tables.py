@@ -1,8 +1,47 @@
-"""Tables as plain text and as Markdown."""
+"""Tables as plain text, HTML and Markdown, and numbers as they stand in them."""
 
+import html
 import re
 from collections.abc import Sequence
-from typing import Optional
+from typing import NamedTuple, Optional
+
+MISSING = '-'
+"""Shown in a cell without a number."""
+
+
+class Table(NamedTuple):
+    """A table with a caption: the first column is text, the others are numbers.
+
+    Attributes:
+        caption: Title; may be empty.
+        header: Name of each column.
+        rows: Cells of each row, as text.
+    """
+
+    caption: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def text(self) -> str:
+        """Return the table as plain text below its caption."""
+        table = text_table(self.header, self.rows)
+        return f'{self.caption}\n{table}' if self.caption else table
+
+    def markdown(self) -> str:
+        """Return the table as Markdown below its caption."""
+        table = markdown_table(self.header, self.rows)
+        return f'{markdown_text(self.caption)}:\n\n{table}' if self.caption else table
+
+    def html(self) -> str:
+        """Return the table as HTML.
+
+        Example:
+            >>> Table('', ('arm', 'AP'), [('<b>', '29.7')]).html()
+            '<table><tr><th>arm</th><th>AP</th></tr><tr><td>&lt;b&gt;</td><td>29.7</td></tr></table>'
+        """
+        caption = f'<caption>{html.escape(self.caption)}</caption>' if self.caption else ''
+        rows = [_html_row('th', self.header), *(_html_row('td', row) for row in self.rows)]
+        return f'<table>{caption}{"".join(rows)}</table>'
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -24,11 +63,6 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def short(value: Optional[float]) -> str:
-    """Return a number with three significant digits, an empty text for none."""
-    return '' if value is None else f'{value:.3g}'
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table: the first column to the left, the others to the right.
 
@@ -38,12 +72,8 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         |---|---:|
         | a\\|b | 29.7 |
     """
-
-    def line(cells: Sequence[str]) -> str:
-        return '| ' + ' | '.join(map(markdown_text, cells)) + ' |'
-
     ruler = '|---|' + '---:|' * (len(header) - 1)
-    return '\n'.join([line(header), ruler, *map(line, rows)])
+    return '\n'.join([_markdown_row(header), ruler, *map(_markdown_row, rows)])
 
 
 def markdown_text(text: str) -> str:
@@ -54,3 +84,46 @@ def markdown_text(text: str) -> str:
         \\<b\\> \\*n\\_a\\*
     """
     return re.sub(r'([\\`*_{}\[\]<>|#~&])', r'\\\1', ' '.join(str(text).split()))
+
+
+def short(value: Optional[float]) -> str:
+    """Return a number with three significant digits; an empty text for ``None``."""
+    return '' if value is None else f'{value:.3g}'
+
+
+def points(value: float, *, signed: bool = False) -> str:
+    """Return a metric in points, that is in hundredths.
+
+    Example:
+        >>> points(0.0123), points(0.0123, signed=True)
+        ('1.2', '+1.2')
+    """
+    return f'{100 * value:{"+" if signed else ""}.1f}'
+
+
+def interval_points(low: float, high: float, *, signed: bool = False) -> str:
+    """Return the ends of an interval in points.
+
+    Example:
+        >>> interval_points(0.004, 0.02, signed=True)
+        '[+0.4, +2.0]'
+    """
+    return f'[{points(low, signed=signed)}, {points(high, signed=signed)}]'
+
+
+def p_value(p: float) -> str:
+    """Return a p value.
+
+    Example:
+        >>> p_value(0.034), p_value(0.00012)
+        ('0.034', '< 0.001')
+    """
+    return '< 0.001' if p < 0.001 else f'{p:.3f}'
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return '| ' + ' | '.join(map(markdown_text, cells)) + ' |'
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'

@@ -15,7 +15,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
-    """The folder of real data sets and evaluator fixtures beside the checkout."""
+    """The folder of real data sets beside the checkout."""
     folder = ROOT.parent / 'shared' / 'data'
     if not folder.is_dir():
         pytest.skip(f'needs the data sets in {folder}')

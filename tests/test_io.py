@@ -2,8 +2,8 @@
 
 import pytest
 
-from mmdet_spatialattn.errors import UserError, did_you_mean
-from mmdet_spatialattn.io import atomic_folder, atomic_path, read_json, write_json
+from mmdet_spatialattn.errors import MissingFile, UserError, did_you_mean
+from mmdet_spatialattn.io import atomic_folder, atomic_path, read_json, write_bytes, write_json
 
 
 def test_json_comes_back_as_it_was_written(tmp_path):
@@ -37,6 +37,18 @@ def test_a_failed_folder_leaves_nothing_and_the_next_one_succeeds(tmp_path):
     with atomic_folder(tmp_path / 'out') as folder:
         assert not any(folder.iterdir())
     assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+def test_an_error_in_the_block_keeps_its_type_and_its_message(tmp_path):
+    with pytest.raises(MissingFile, match=r'^no image$'), atomic_folder(tmp_path / 'out'):
+        raise MissingFile('no image')
+
+
+def test_a_file_that_cannot_be_written_is_a_user_error(tmp_path):
+    write_bytes(tmp_path / 'new' / 'file', b'x')
+    assert (tmp_path / 'new' / 'file').read_bytes() == b'x'
+    with pytest.raises(UserError, match='cannot write .*file/below: '):
+        write_bytes(tmp_path / 'new' / 'file' / 'below', b'x')
 
 
 def test_a_folder_that_holds_something_is_not_replaced(tmp_path):
@@ -74,7 +86,7 @@ def test_what_is_not_json_is_named_with_its_place(tmp_path, content, message):
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(UserError, match='cannot read .*absent'):
+    with pytest.raises(MissingFile, match='cannot read .*absent'):
         read_json(tmp_path / 'absent.json')
 
 

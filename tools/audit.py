@@ -1,7 +1,8 @@
-"""``spatialattn audit``, where MMDetection users look for it."""
+"""The same as ``spatialattn audit``, where users of MMDetection look for it."""
 
 import sys
 
 from mmdet_spatialattn.cli.audit import main
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

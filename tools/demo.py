@@ -1,7 +1,8 @@
-"""The same as ``spatialattn demo``."""
+"""The same as ``spatialattn demo``, where users of MMDetection look for it."""
 
 import sys
 
 from mmdet_spatialattn.cli.demo import main
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

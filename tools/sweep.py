@@ -1,7 +1,8 @@
-"""``spatialattn sweep``, where MMDetection users look for it."""
+"""The same as ``spatialattn sweep``, where users of MMDetection look for it."""
 
 import sys
 
 from mmdet_spatialattn.cli.sweep import main
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

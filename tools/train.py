@@ -1,7 +1,8 @@
-"""``spatialattn train``, where MMDetection users look for it."""
+"""The same as ``spatialattn train``, where users of MMDetection look for it."""
 
 import sys
 
 from mmdet_spatialattn.cli.train import main
 
-sys.exit(main())
+if __name__ == '__main__':
+    sys.exit(main())

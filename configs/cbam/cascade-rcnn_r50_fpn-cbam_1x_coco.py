@@ -5,13 +5,11 @@ spatialattn train configs/cbam/cascade-rcnn_r50_fpn-cbam_1x_coco.py
 Its result, once there is one, stands in configs/cbam/metafile.yml.
 """
 
-_base_ = ['mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']
+_base_ = [
+    'mmdet::cascade_rcnn/cascade-rcnn_r50_fpn_1x_coco.py',
+    '../_base_/attention_paramwise.py',
+    '../_base_/cbam.py',
+]
 custom_imports = dict(imports=['mmdet_spatialattn'])
-model = dict(
-    neck=dict(
-        type='mmdet_spatialattn.WithAttention',
-        of='FPN',
-        attention=[dict(cfg=dict(type='CBAM', identity_init=True), position='output')],
-    )
-)
+model = dict(neck=_base_.cbam_fpn)
 optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

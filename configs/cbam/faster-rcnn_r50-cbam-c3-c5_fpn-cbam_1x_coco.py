@@ -6,10 +6,4 @@ Its result, once there is one, stands in configs/cbam/metafile.yml.
 """
 
 _base_ = './faster-rcnn_r50-cbam-c3-c5_fpn_1x_coco.py'
-model = dict(
-    neck=dict(
-        type='mmdet_spatialattn.WithAttention',
-        of='FPN',
-        attention=[dict(cfg=dict(type='CBAM', identity_init=True), position='output')],
-    )
-)
+model = dict(neck=_base_.cbam_fpn)

@@ -5,19 +5,11 @@ spatialattn train configs/cbam/retinanet_r50-cbam-c3-c5_fpn_1x_coco.py
 Its result, once there is one, stands in configs/cbam/metafile.yml.
 """
 
-_base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']
+_base_ = [
+    'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    '../_base_/attention_paramwise.py',
+    '../_base_/cbam.py',
+]
 custom_imports = dict(imports=['mmdet_spatialattn'])
-model = dict(
-    backbone=dict(
-        type='mmdet_spatialattn.WithAttention',
-        of='ResNet',
-        attention=[
-            dict(
-                cfg=dict(type='CBAM', norm_cfg=dict(type='GN', num_groups=1), identity_init=True),
-                stages=(False, True, True, True),
-                position='after_conv3',
-            )
-        ],
-    )
-)
+model = dict(backbone=_base_.cbam_resnet)
 optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

@@ -11,8 +11,9 @@ import torch
 
 from ..errors import UserError, did_you_mean
 from ..registry import MODELS
+from ..results.initial_effect import InitialEffect
 from .base import GuidedAttention, SpatialAttention
-from .initial_effect import InitialEffect, initial_effect
+from .initial_effect import initial_effect
 from .initialisation import own_random_stream
 
 FAMILIES = ('channel', 'spatial', 'channel+spatial', 'global', 'guided', 'control')
@@ -125,8 +126,6 @@ def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
             )
     try:
         return cls(in_channels, **kwargs)
-    except UserError:
-        raise
     except (ValueError, TypeError, KeyError, AssertionError) as error:
         raise UserError(f'{cls.__name__}({in_channels}): {error}') from error
 

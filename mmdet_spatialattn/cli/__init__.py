@@ -9,6 +9,8 @@ from typing import Optional
 
 from ..errors import did_you_mean
 
+__all__ = ['commands', 'main']
+
 
 def commands() -> list[str]:
     """Return the names of all commands, sorted."""
@@ -22,7 +24,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         print(_usage())
         return 0 if argv else 2
     if argv[0] == '--version':
-        from .. import __version__
+        from ..version import __version__
 
         print(__version__)
         return 0

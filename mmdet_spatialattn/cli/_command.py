@@ -1,4 +1,4 @@
-"""What all commands share: the parser, one-line errors with exit code 2, ``--json``, progress."""
+"""Common parts of all commands: parser, one-line errors with exit code 2, ``--json``, progress."""
 
 import argparse
 import functools
@@ -10,10 +10,11 @@ from typing import Any, Callable, NoReturn, Optional
 
 from ..errors import UserError, did_you_mean
 from ..io import write_json
+from ..processors import Progress
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help is the command's docstring and whose errors are one line."""
+    """A parser that shows the command's docstring as help and prints errors in one line."""
 
     def __init__(self, name: str, doc: Optional[str], **kwargs) -> None:
         super().__init__(
@@ -24,11 +25,11 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[override]
-        """Parse as argparse does; for an unknown flag the error names the nearest known one."""
+        """Parse as argparse does; the error for an unknown flag names the nearest known one."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            flags = [flag for action in self._actions for flag in action.option_strings]
-            nearest = did_you_mean(unknown[0].split('=')[0], flags)
+            known = [flag for action in self._actions for flag in action.option_strings]
+            nearest = did_you_mean(unknown[0].partition('=')[0], known)
             self.error(f"unknown argument '{unknown[0]}'{nearest}")
         return parsed
 
@@ -41,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def command(main: Callable[[Optional[list[str]]], int]) -> Callable[..., int]:
-    """Turn a user's mistake into one line on stderr and exit code 2, Ctrl-C into 130."""
+    """Turn a user's mistake into one line on stderr and exit code 2, and Ctrl-C into code 130."""
 
     @functools.wraps(main)
     def wrapped(argv: Optional[list[str]] = None) -> int:
@@ -63,13 +64,13 @@ def command(main: Callable[[Optional[list[str]]], int]) -> Callable[..., int]:
 
 
 def maybe_write_json(path: Optional[str], data: Any) -> None:
-    """Write ``data`` when the user gave ``--json``."""
+    """Write ``data`` as JSON if the user gave ``--json``."""
     if path:
         write_json(path, data)
 
 
-def progress(what: str) -> Callable[[Iterable, int], Iterable]:
-    """Return what wraps items, given their number, with a bar on stderr, if that is a terminal."""
+def progress(title: str) -> Progress:
+    """Return a progress-bar wrapper for an iterable; the bar is shown on stderr, in a terminal."""
 
     def wrap(items: Iterable, number: int) -> Iterable:
         from rich.console import Console
@@ -78,6 +79,6 @@ def progress(what: str) -> Callable[[Iterable, int], Iterable]:
         console = Console(stderr=True)
         if not console.is_terminal:
             return items
-        return track(items, what, number, console=console, transient=True)
+        return track(items, title, number, console=console, transient=True)
 
     return wrap

@@ -1,16 +1,13 @@
-"""What ``train`` and ``test`` share: their flags, the config, the process group, the Runner."""
+"""Flags, config, process group and Runner of ``train`` and ``test``."""
 
 import argparse
 import contextlib
-import inspect
 import os
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING
 
-from ..errors import UserError, did_you_mean
-from ..io import PathLike
+from ..errors import UserError
 from ._command import Parser
 
 if TYPE_CHECKING:
@@ -27,17 +24,22 @@ PROCESS_VARIABLES: dict[str, dict[str, str]] = {
         'LOCAL_RANK': 'OMPI_COMM_WORLD_LOCAL_RANK',
     },
 }
-"""By launcher, the variables that say what torch reads under other names."""
+"""By launcher, its variables that hold what torch reads under other names."""
 
 
 def add_runner_flags(parser: Parser) -> None:
     """Add the flags of MMDetection's own tools that ``train`` and ``test`` have in common."""
     parser.add_argument(
-        '--work-dir', metavar='DIR', help='where logs and results go (default: work_dirs/CONFIG)'
+        '--work-dir',
+        metavar='DIR',
+        help='folder of logs and results (default: work_dirs/CONFIG)',
     )
     add_config_options(parser)
     parser.add_argument(
-        '--launcher', choices=[*PROCESS_VARIABLES], default='none', help='who started the processes'
+        '--launcher',
+        choices=[*PROCESS_VARIABLES],
+        default='none',
+        help='launcher that started the processes',
     )
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
@@ -54,17 +56,18 @@ def add_config_options(parser: Parser) -> None:
 
 
 def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
-    """Read the config that the arguments name and change it as they ask.
+    """Read the config that the arguments name, and apply their changes.
 
     Args:
         args: The parsed arguments of a command with :func:`add_runner_flags`.
         needed: Keys without which the command cannot run.
 
     Raises:
-        UserError: The file is absent, cannot be read as a config or lacks a key, or an option does
-            not fit it.
+        MissingFile: The file does not exist.
+        UserError: It cannot be read as a config or lacks a key, or an option does not fit it.
     """
     from ..datasets.root import move_data_root
+    from ..experiments.config import checked_options, read_config
 
     config = read_config(args.config)
     for key in needed:
@@ -100,7 +103,7 @@ def running(config: 'Config', local_rank: int) -> Iterator['Runner']:
 
 
 def _join_processes(config: 'Config', local_rank: int) -> None:
-    """Join the process group on a machine without GPU; elsewhere leave it to MMEngine.
+    """Join the process group on a machine without a GPU; elsewhere MMEngine does it.
 
     MMEngine selects a CUDA device for every launcher, and fails where there is none.
 
@@ -130,99 +133,3 @@ def _join_processes(config: 'Config', local_rank: int) -> None:
     )
     # Without a value, MMEngine names a CUDA device.
     config.model_wrapper_cfg = {'device_ids': None, **wrapper}
-
-
-def read_config(path: PathLike) -> 'Config':
-    """Read a config file.
-
-    Raises:
-        UserError: It is absent, or has a mistake.
-    """
-    from mmengine.config import Config
-
-    if not Path(path).is_file():
-        raise UserError(f'config {path} does not exist')
-    try:
-        return Config.fromfile(path)
-    except Exception as error:
-        mistake = _config_mistake(error)
-        if mistake is None:
-            raise
-        raise UserError(f'config {path}: {mistake}') from error
-
-
-def checked_options(config: 'Config', options: list[str]) -> dict[str, Any]:
-    """Return what ``--cfg-options`` says, dotted key to value.
-
-    Raises:
-        UserError: An option cannot be read or does not fit the config.
-    """
-    from mmengine.config import DictAction
-
-    found = {}
-    for option in options:
-        key, equals, text = option.partition('=')
-        if not equals or not key:
-            raise UserError(f"--cfg-options: expected KEY=VALUE, got '{option}'")
-        try:
-            value = DictAction._parse_iterable(text)
-        except AssertionError as error:
-            raise UserError(f'--cfg-options {option}: brackets do not match') from error
-        old = _current(config, key)
-        if isinstance(old, (bool, int, float)) and isinstance(value, str):
-            expected = 'True or False' if isinstance(old, bool) else 'a number'
-            raise UserError(f"--cfg-options {option}: expected {expected}, got '{value}'")
-        found[key] = value
-    return found
-
-
-def _current(config: 'Config', key: str) -> Any:
-    """Return the value that an option will replace, ``None`` for a new one.
-
-    Raises:
-        UserError: The option leads nowhere, or its first name is a misspelt one, which would
-            silently add a key that nothing reads.
-    """
-    from mmengine.runner import Runner
-
-    first = key.split('.')[0]
-    known = [*config.keys(), *inspect.signature(Runner).parameters]
-    nearest = did_you_mean(first, known)
-    if first not in known and nearest:
-        raise UserError(f"--cfg-options {key}: the config has no '{first}'{nearest}")
-    value: Any = config
-    path = ''
-    for name in key.split('.'):
-        if isinstance(value, (list, tuple)):
-            if not name.isdigit() or int(name) >= len(value):
-                raise UserError(
-                    f"--cfg-options {key}: '{path[1:]}' is a list of {len(value)}, "
-                    f"so a number from 0 to {len(value) - 1} must follow, not '{name}'"
-                )
-            value = value[int(name)]
-        elif value is None or hasattr(value, 'get'):
-            value = value.get(name) if value is not None else None
-        else:
-            raise UserError(
-                f"--cfg-options {key}: '{path[1:]}' is {value!r}, so there is no '{name}' in it"
-            )
-        path += f'.{name}'
-    return value
-
-
-def _config_mistake(error: Exception) -> Optional[str]:
-    """Say what is wrong in a config file; ``None`` when the error comes from other code."""
-    if isinstance(error, SyntaxError):
-        return f'syntax error in line {error.lineno}: {error.msg}'
-    if isinstance(error, OSError):
-        return f'{error.strerror}: {error.filename}' if error.filename else str(error)
-    if isinstance(error, ImportError):
-        cause: BaseException = error
-        while cause.__context__:
-            cause = cause.__context__
-        return f'custom_imports: {cause}'
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        place = (frame.f_code.co_filename, line)
-    if '_base_' in frame.f_globals:  # the namespace in which MMEngine runs a config file
-        return f'{place[0]}, line {place[1]}: {type(error).__name__}: {error}'
-    return None

@@ -1,13 +1,13 @@
-"""Show every attention module of a config's detector: where it sits, what it costs, what is wrong.
+"""Show every attention module of a config's detector: its placement, its cost, its problems.
 
     spatialattn audit configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_4e_clutter-digits.py
     spatialattn audit CONFIG --size 800 1344 --json audit.json
 
-One row per module: channels, size of its maps at the config's test size (for stage 2 of a ResNet,
-100x168 positions), whether it trains or which setting freezes it, which statistics its BatchNorm
-uses, what it does to its input when built (identity, or the factor), how its cost grows, and the
-memory it keeps for the backward pass. Below stand warnings, each with the remedy. Builds the
-detector, but loads no weights and no data.
+One row per module: channels, size of its maps at the config's test size (100x168 positions in stage
+2 of a ResNet), whether it trains or which setting freezes it, the statistics that its BatchNorm
+uses, its effect on its input when built (identity, or a factor), how its cost grows, and the memory
+that it keeps for the backward pass. Warnings follow, each with the remedy. The detector is built,
+but neither weights nor data are loaded.
 """
 
 from typing import Optional
@@ -28,20 +28,20 @@ def main(argv: Optional[list[str]] = None) -> int:
         type=int,
         nargs=2,
         metavar=('HEIGHT', 'WIDTH'),
-        help="of the image (default: the config's test size)",
+        help="size of the image (default: the config's test size)",
     )
     parser.add_json()
     args = parser.parse_args(argv)
     if args.size and min(args.size) < 1:
         raise UserError(f'--size: height and width must be positive, got {args.size}')
 
+    from ..experiments.checks import build_checked_model
     from ..insertion.audit_detector import audit_detector, input_size
-    from ._checks import build_checked_model
 
     config = load_config(args, needed=('model',))
     report = audit_detector(build_checked_model(config), config, args.size)
     print(report)
-    if report.rows and not args.size and input_size(config) is None:
-        print('the config does not resize its images; --size HEIGHT WIDTH gives their size')
+    if report.modules and not args.size and input_size(config) is None:
+        print('the config does not resize its images; give their size with --size HEIGHT WIDTH')
     maybe_write_json(args.json, report.to_dict())
     return 0

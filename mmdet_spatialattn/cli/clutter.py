@@ -2,10 +2,11 @@
 
     spatialattn clutter annotations/val.json --images images --html clutter.html
 
-Prints the distribution of every measure, how the measures go with each other and with size, and how
-many objects the default strata hold. --out writes all numbers, by annotation id and image id, for
-any other tool; --html a page that needs no network. With --images the background's edges and
-congestion are measured too, and the page shows the most and the least cluttered images.
+Prints the distribution of every measure, the correlation of the measures with each other and with
+size, and the number of objects in the default strata. --out writes all numbers, by annotation id
+and image id, for other tools; --html writes a page that needs no network. With --images the edges
+and the congestion of the background are measured too, and the page shows the most and the least
+cluttered images.
 """
 
 from typing import Optional
@@ -20,7 +21,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument(
         '--images', metavar='DIR', help='folder that the file names are relative to'
     )
-    parser.add_argument('--out', metavar='SIDECAR.json', help='write every number, by id')
+    parser.add_argument('--out', metavar='SIDECAR.json', help='write all numbers, by id')
     parser.add_argument('--html', metavar='PAGE.html', help='write a page with figures')
     parser.add_json()
     args = parser.parse_args(argv)
@@ -31,15 +32,15 @@ def main(argv: Optional[list[str]] = None) -> int:
         require('jinja2', 'report')
         require('plotly', 'report')
 
-    from ..evaluation import clutter_measures
+    from ..clutter import clutter_measures
 
-    table = clutter_measures(args.annotations, args.images, progress('images'))
+    table = clutter_measures(args.annotations, args.images, progress=progress('images'))
     print(table)
     if args.out:
-        table.write(args.out)
+        table.to_json(args.out)
         print(f'\n{args.out}: written')
     if args.html:
-        from ..report.clutter import write_clutter_page
+        from ..report.clutter_page import write_clutter_page
 
         write_clutter_page(args.html, table, args.images)
         print(f'\n{args.html}: written')

@@ -1,4 +1,4 @@
-"""Show what is installed, what will not work, and what to do about it.
+"""Show what is installed, what will not work, and the remedies.
 
     spatialattn doctor
     spatialattn doctor --json doctor.json
@@ -6,9 +6,9 @@
 Exit code 1 when something will not work, else 0.
 """
 
-import os
 from typing import Optional
 
+from ..processors import count_processors
 from ._command import Parser, command, maybe_write_json
 
 
@@ -20,12 +20,12 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     from dataclasses import asdict
 
-    from .. import __version__
     from ..compat.doctor import PROVIDERS, diagnose, examine, provider
+    from ..version import __version__
 
     facts = examine()
     findings = diagnose(facts)
-    threads = f'{facts.threads} threads of {os.cpu_count()} (OMP_NUM_THREADS sets them)'
+    threads = f'{facts.threads} threads of {count_processors()} (OMP_NUM_THREADS sets them)'
     rows = {
         'mmdet_spatialattn': __version__,
         'python': facts.python,
@@ -33,14 +33,14 @@ def main(argv: Optional[list[str]] = None) -> int:
         'devices': ', '.join(facts.devices) or f'CPU, {threads}',
     }
     for source in sorted(set(facts.operators.values())):
-        names = [name for name, of in facts.operators.items() if of == source]
+        names = [name for name, origin in facts.operators.items() if origin == source]
         listed = f' ({", ".join(names)})' if source != 'not available' else ''
         rows[f'operators: {source}'] = f'{len(names)}{listed}'
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f'{name:<{width}}  {value}')
     for finding in findings:
-        print(f'\n{finding.level}: {finding.what}\n  -> {finding.remedy}')
+        print(f'\n{finding.level}: {finding.problem}\n  -> {finding.remedy}')
     broken = any(finding.level == 'error' for finding in findings)
     print('\nMMDetection will not run here.' if broken else '\nMMDetection runs here.')
     data = {'mmdet_spatialattn': __version__, **asdict(facts)}

@@ -1,12 +1,13 @@
-"""Write a COCO data set again with distractors pasted between its objects.
+"""Write a copy of a COCO data set with distractors pasted between its objects.
 
     spatialattn inject annotations/val.json --images images --severity 3 --out data/val_severity3 \\
         --patches-ann annotations/train.json --patches-images images
 
-Distractors are fragments of objects and background from other images (of the set itself, when no
-other is given). The objects and their annotations stay: by default no pixel of any box changes.
-Which distractors stand where depends on the seed and the image id alone, and a severity adds to the
-one below it, so that a detector's results over severities 1 to 5 are a dose-response curve.
+Distractors are fragments of objects and background from other images: those of --patches-ann, or
+of the set itself. The objects and their annotations do not change: by default no pixel of any box
+does. Distractors and their positions depend on the seed and the image id alone, and every severity
+adds to the one below it, so that a detector's results over severities 1 to 5 are a dose-response
+curve.
 """
 
 from typing import Optional
@@ -24,21 +25,25 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument('--severity', required=True, type=int, metavar='N', help='1 to 5')
     parser.add_argument('--out', required=True, metavar='DIR', help='folder of the new set')
     parser.add_argument(
-        '--patches-ann', metavar='JSON', help='training set to cut distractors from'
+        '--patches-ann',
+        metavar='JSON',
+        help='annotations of the training set, from which distractors are cut',
     )
     parser.add_argument('--patches-images', metavar='DIR', help='folder of its images')
-    parser.add_argument('--seed', type=int, default=0, metavar='K', help='default 0')
+    parser.add_argument(
+        '--seed', type=int, default=0, metavar='K', help='seed of the distractors (default 0)'
+    )
     parser.add_argument(
         '--max-cover',
         type=float,
         default=0.0,
         metavar='SHARE',
-        help='how much of any object may be covered, 0 to 1 (default 0)',
+        help='largest share of an object that may be covered, 0 to 1 (default 0)',
     )
     parser.add_json()
     args = parser.parse_args(argv)
     if (args.patches_ann is None) != (args.patches_images is None):
-        parser.error('--patches-ann and --patches-images go together')
+        parser.error('give --patches-ann and --patches-images together, or neither')
 
     from ..datasets.injection import ClutterInjection, write_injected
 
@@ -52,14 +57,14 @@ def main(argv: Optional[list[str]] = None) -> int:
     )
     record = write_injected(args.annotations, args.images, args.out, injection, progress('images'))
     rows = record['images'].values()
-    placed, wanted = sum(row['placed'] for row in rows), record['distractors'] * len(rows)
+    placed, planned = sum(row['placed'] for row in rows), record['distractors'] * len(rows)
     share = sum(row['share'] for row in rows) / len(rows)
     cover = max(row['largest_cover'] for row in rows)
     print(
-        f'{args.out}: {len(rows)} images; {placed} of {wanted} distractors found a place, on '
+        f'{args.out}: {len(rows)} images; {placed} of {planned} distractors were placed, on '
         f'{share:.1%} of the pixels; at most {cover:.1%} of an object is covered'
     )
-    if placed < 0.9 * wanted:
+    if placed < 0.9 * planned:
         print(
             'Warning: the objects leave little room, so this severity is weaker than on other '
             'sets; raise --max-cover to let distractors overlap objects'

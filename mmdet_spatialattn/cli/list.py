@@ -4,9 +4,9 @@
     spatialattn list --family channel --json channel.json
     spatialattn list CBAM
 
-Parameters are counted at 256 channels. The start is what a new module does to random normal
-features: `identity`, a factor such as `x 0.50`, or `destroys`; anything but `identity` needs
-identity_init=True in a pretrained detector.
+Parameters are counted at 256 channels. The column "start" is the effect of a new module on random
+normal features: `identity`, a factor such as `x 0.50`, or `destroys`; a module with another start
+than `identity` needs identity_init=True in a pretrained detector.
 """
 
 from typing import TYPE_CHECKING, Optional

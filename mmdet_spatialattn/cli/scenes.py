@@ -1,11 +1,12 @@
-"""Generate the clutter digits: the same scenes at several levels of clutter, in COCO's format.
+"""Generate the clutter digits: scenes at several levels of clutter, in COCO's format.
 
     spatialattn scenes --out data/clutter_digits --images 1000 --levels 0-4 --preview digits.png
 
-Real handwritten digits (scikit-learn's, no download) overlap on a smooth background, among
-fragments of other digits. A level is a number of fragments; the objects and their annotations
-(boxes, masks, the exact share `cover` of each box under other boxes) are the same at all levels.
-The set is a function of its parameters. When the folder holds it already, nothing is done.
+Real handwritten digits (from scikit-learn, without a download) overlap on a smooth background,
+among fragments of other digits. The level determines the number of fragments; the objects and their
+annotations (boxes, masks, the exact share `cover` of each box under other boxes) are the same at
+all levels. The set is a function of its parameters. If the folder holds it already, nothing is
+written.
 """
 
 import argparse
@@ -24,7 +25,8 @@ def main(argv: Optional[list[str]] = None) -> int:
         type=int,
         default=1000,
         metavar='N',
-        help='scenes, each rendered at every level; one in five validates (default 1000)',
+        help='number of scenes, each rendered at every level; one in five is for validation '
+        '(default 1000)',
     )
     parser.add_argument(
         '--levels',
@@ -33,13 +35,18 @@ def main(argv: Optional[list[str]] = None) -> int:
         metavar='L',
         help='clutter levels: 0-4 (default), or 2, or 0,2,4',
     )
-    parser.add_argument('--size', type=int, default=160, help='pixels per side (default 160)')
-    parser.add_argument('--seed', type=int, default=0, help='default 0')
-    parser.add_argument('--preview', metavar='PNG', help='write a sheet of the first scenes')
+    parser.add_argument(
+        '--size', type=int, default=160, help='side of the images in pixels (default 160)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the set (default 0)')
+    parser.add_argument('--preview', metavar='PNG', help='write a picture of the first scenes')
     args = parser.parse_args(argv)
 
     from ..datasets.scenes import write_scenes
+    from ..errors import require
 
+    if args.preview:  # before the work, not after it
+        require('PIL', 'demo')
     written = write_scenes(
         args.out,
         images=args.images,
@@ -49,7 +56,8 @@ def main(argv: Optional[list[str]] = None) -> int:
         progress=progress('scenes'),
     )
     n_files = args.images * len(args.levels)
-    print(f'{args.out}: {n_files} images {"written" if written else "were there already"}')
+    outcome = 'written' if written else 'exist already'
+    print(f'{args.out}: {n_files} images {outcome}')
     if args.preview:
         from ..datasets.sheet import preview
 

@@ -1,4 +1,4 @@
-"""Evaluate a detector: MMDetection's own tool, checked before it begins.
+"""Evaluate a detector as MMDetection's own tool does, after checks of config, data and checkpoint.
 
     spatialattn test configs/bccd/retinanet_r18-narrow_fpn_6e_bccd.py out/epoch_6.pth
 
@@ -22,7 +22,7 @@ NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 def main(argv: Optional[list[str]] = None) -> int:
     parser = Parser('test', __doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file of a model that the config describes')
+    parser.add_argument('checkpoint', help="checkpoint of the config's model")
     add_runner_flags(parser)
     parser.add_argument('--out', metavar='FILE.pkl', help='write the predictions to FILE.pkl')
     parser.add_argument('--show', action='store_true', help='show the images with predictions')
@@ -36,7 +36,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         raise UserError(f'--out {args.out}: the name must end with .pkl')
 
     from ..compat.doctor import require_host
-    from ._checks import build_checked_model, check_checkpoint, check_data
+    from ..experiments.checks import build_checked_model, check_checkpoint, check_data
 
     require_host()
     config = load_config(args, NEEDED)

@@ -1,12 +1,12 @@
-"""Train a detector: MMDetection's own tool, checked before it begins.
+"""Train a detector as MMDetection's own tool does, after checks of config and data.
 
     spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py
     spatialattn train CONFIG --work-dir out --cfg-options train_cfg.max_epochs=3
     spatialattn train CONFIG --work-dir out --resume
     torchrun --nproc-per-node 2 tools/train.py CONFIG --launcher pytorch
 
-The flags are those of MMDetection's tools/train.py. Without a CUDA device it trains on the CPU,
-with as many threads as OMP_NUM_THREADS says.
+The flags are those of MMDetection's tools/train.py. Without a CUDA device it trains on the CPU;
+OMP_NUM_THREADS sets the number of threads.
 """
 
 from pathlib import Path
@@ -38,12 +38,12 @@ def main(argv: Optional[list[str]] = None) -> int:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from CHECKPOINT, or from the last one in the work directory',
+        help='resume from CHECKPOINT, or from the last one in the work directory',
     )
     args = parser.parse_args(argv)
 
     from ..compat.doctor import require_host
-    from ._checks import build_checked_model, check_checkpoint, check_data
+    from ..experiments.checks import build_checked_model, check_checkpoint, check_data
 
     require_host()
     config = load_config(args, NEEDED)
@@ -82,13 +82,13 @@ def _scale_learning_rate(config: 'Config') -> None:
 
 
 def _last_checkpoint(work_dir: str) -> str:
-    """Return the checkpoint that an earlier run noted in the work directory, moved or not."""
+    """Return the last checkpoint of the work directory, which may have been moved."""
     note = Path(work_dir, 'last_checkpoint')
     noted = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
     for path in (Path(noted), Path(work_dir, Path(noted).name)):
         if path.is_file():
             return str(path)
-    missing = f' (the last one, {noted}, is gone)' if noted else ''
+    missing = f' (the last one, {noted}, does not exist)' if noted else ''
     raise UserError(
         f'--resume: there is no checkpoint in {work_dir}{missing}; leave --resume out to start '
         'from the beginning, or give the folder of the earlier run with --work-dir'

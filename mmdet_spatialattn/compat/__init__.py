@@ -1,6 +1,10 @@
 """MMDetection on today's PyTorch, without a compiler."""
 
 from . import checkpoint, operators
+from .checkpoint import load_checkpoint
+from .operators import operator_sources
+
+__all__ = ['install', 'load_checkpoint', 'operator_sources']
 
 
 def install() -> None:

@@ -1,16 +1,17 @@
-"""Checkpoints of MMEngine on torch >= 2.6, with torch's protection on.
+"""Checkpoints of MMEngine, read with the protection of torch 2.6 and later.
 
-Since torch 2.6, ``torch.load`` reads with a restricted unpickler: a closed list of types, few
-opcodes, calls of listed functions only. It refuses every checkpoint that MMEngine 0.10 writes,
-because the log history in it holds ``HistoryBuffer`` objects, numpy arrays and ``builtins.getattr``
-(the pickled form of a method). Listing those as they are would end the protection: ``getattr``
-reaches any attribute, and numpy's ``__setstate__`` lets a file describe its numbers as pointers.
+Since torch 2.6, ``torch.load`` reads with a restricted unpickler by default: a closed list of
+types, few opcodes, calls of listed functions only. It refuses every checkpoint that MMEngine 0.10
+writes, because the log history in it holds ``HistoryBuffer`` objects, NumPy arrays and
+``builtins.getattr`` (the pickled form of a method). Listing those as they are would end the
+protection: ``getattr`` reaches any attribute, and NumPy's ``__setstate__`` lets a file describe its
+numbers as pointers.
 
-So while one file is read the list gets *stand-ins* under those names, which answer exactly what
-such a checkpoint needs and refuse everything else:
+Therefore the list holds *stand-ins* under those names while a file is read. They accept exactly
+what such a checkpoint needs and refuse everything else:
 
 ================================  =================================================================
-name in the file                  answered
+name in the file                  what its stand-in accepts
 ================================  =================================================================
 ``builtins.getattr``              the statistics ``min, max, current, mean`` of ``HistoryBuffer``
 ``mmengine...HistoryBuffer``      a length, two arrays, the statistics above
@@ -21,8 +22,11 @@ name in the file                  answered
 ``builtins.bytes``                the empty bytes, without argument (the content of an empty array)
 ================================  =================================================================
 
-Opcodes, storages and the remaining types are torch's business, which also refuses TorchScript and
-tar archives. No file is read with ``weights_only=False``.
+torch checks opcodes, storages and the remaining types, and refuses TorchScript and tar archives.
+
+**With torch before 2.6 there is no such protection:** files are read as torch and MMEngine read
+them there, with ``weights_only=False``, and a malicious file can execute code. Read only
+checkpoints that you trust, or update torch.
 """
 
 import contextlib
@@ -40,28 +44,31 @@ from pickle import UnpicklingError
 from types import ModuleType
 from typing import Any, Callable, NoReturn, Optional, Union
 
-from ..errors import UserError
+from ..errors import UserError, cannot_read
 from .hook import after_import
 
 STATISTICS = ('min', 'max', 'current', 'mean')
-_LOCK = threading.RLock()  # torch's list is one for all threads
+_LOCK = threading.RLock()  # all threads share torch's list
 
 
 def install() -> None:
-    """Let MMEngine read its own checkpoints, as soon as something imports its loaders."""
+    """Let MMEngine read its own checkpoints, from the first import of its loaders on."""
     after_import('mmengine.runner.checkpoint', _wrap_loaders)
 
 
 def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
-    """Read a checkpoint; nothing in it is executed.
+    """Read a checkpoint; with torch 2.6 or later, nothing in it is executed.
+
+    With an earlier torch the file is read without protection: it must be trusted.
 
     Args:
         path: A local file, or an address that MMEngine reads (``https://``, ``torchvision://``).
         map_location: See :func:`torch.load`.
 
     Raises:
-        UserError: The file is absent, damaged or no checkpoint, or it needs types that are not
-            known to be safe; the message names the file and the types.
+        MissingFile: The file does not exist.
+        UserError: It is damaged or not a checkpoint, or it needs types that are not known to be
+            safe; the message names the file and the types.
     """
     import torch
 
@@ -73,11 +80,11 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
             checkpoint = CheckpointLoader.load_checkpoint(name, map_location, logger='silent')
         else:
             with _guarded(name), warnings.catch_warnings():
-                warnings.simplefilter('ignore')  # what torch warns of is refused below
+                warnings.simplefilter('ignore')  # what it warns of is refused below
                 checkpoint = torch.load(name, map_location, weights_only=_is_protected())
                 checkpoint = _finish(checkpoint)
     except OSError as error:
-        raise UserError(f'cannot read the checkpoint {name}: {error.strerror or error}') from error
+        raise cannot_read(f'the checkpoint {name}', error) from error
     if not isinstance(checkpoint, dict):
         kind = type(checkpoint).__name__
         raise UserError(f'{name} is not a checkpoint: it holds a {kind}, not a dictionary')
@@ -85,16 +92,16 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
 
 
 def _is_protected() -> bool:
-    """Tell whether this torch refuses unknown types by default, as it does since 2.6."""
+    """Return whether torch refuses unknown types by default, as it does since 2.6."""
     import torch
 
     return tuple(map(int, torch.__version__.split('.')[:2])) >= (2, 6)
 
 
 def _wrap_loaders(module: ModuleType) -> None:
-    """Guard the one method through which all loaders of ``mmengine.runner.checkpoint`` are called.
+    """Guard the method through which all loaders of ``mmengine.runner.checkpoint`` are called.
 
-    Does nothing where torch does not refuse, or where MMEngine chooses ``weights_only`` itself.
+    Nothing changes where torch has no protection, or where MMEngine sets ``weights_only`` itself.
     """
     loader = module.CheckpointLoader
     original = loader.load_checkpoint.__func__
@@ -108,11 +115,11 @@ def _wrap_loaders(module: ModuleType) -> None:
             return _finish(original(cls, filename, map_location, logger))
 
     loader.load_checkpoint = classmethod(load_checkpoint)
-    # What was downloaded would be read without protection: that is the default of torch.hub.
+    # By default, torch.hub reads a downloaded file without protection.
     vars(module)['load_url'] = functools.partial(module.load_url, weights_only=True)
 
 
-# What torch's unpickler raises for bytes that are cut off or were never a pickle.
+# Errors of torch's unpickler on a truncated file, or on one that is not a pickle.
 _BROKEN_PICKLE = (
     ArithmeticError,
     AssertionError,
@@ -128,28 +135,28 @@ _BROKEN_PICKLE = (
 
 @contextlib.contextmanager
 def _guarded(name: str) -> Iterator[None]:
-    """Put the stand-ins on torch's list, and turn what is wrong with the file into a UserError."""
+    """Put the stand-ins on torch's list, and raise the errors of a file as a UserError."""
     if not _is_protected():
         yield
         return
     from torch import serialization
 
     with _LOCK:
-        own = _stand_ins()
-        names = {name for _, name in own}
-        # A user's own additions stay, but not in the place of a stand-in.
-        displaced = [e for e in serialization.get_safe_globals() if _name(e) in names]
-        _change_list(remove=displaced, add=own)
+        stand_ins = _stand_ins()
+        names = {name for _, name in stand_ins}
+        # A user's own additions stay on the list, unless they have the name of a stand-in.
+        displaced = [entry for entry in serialization.get_safe_globals() if _name(entry) in names]
+        _change_list(remove=displaced, add=stand_ins)
         try:
             yield
         except UnpicklingError as error:
             raise UserError(_refusal(name, error)) from error
         except _BROKEN_PICKLE as error:
             if not os.path.isfile(name) or 'CUDA' in str(error):
-                raise  # of an address, or of a device: not the fault of the file
+                raise  # an error of an address or a device, not of the file
             raise UserError(_refusal(name, error)) from error
         finally:
-            _change_list(remove=own, add=displaced)
+            _change_list(remove=stand_ins, add=displaced)
 
 
 def _change_list(remove: list, add: list) -> None:
@@ -167,7 +174,7 @@ def _name(entry: Any) -> str:
 
 
 def _refusal(name: str, error: Exception) -> str:
-    """Say in one line why the file is not read."""
+    """Return in one line why a file is not read."""
     message = str(error) or type(error).__name__
     unsafe = re.findall(r'GLOBAL (\S+)', message)
     if unsafe:
@@ -176,12 +183,12 @@ def _refusal(name: str, error: Exception) -> str:
 
             unsafe = sorted(get_unsafe_globals_in_checkpoint(name)) or unsafe
         return (
-            f'{name} needs types that are not known to be safe: {", ".join(unsafe)}; nothing of it '
+            f'{name} needs types that are not known to be safe: {", ".join(unsafe)}; nothing in it '
             'was executed. If you trust its source, save its weights alone to a new file: '
             "torch.save({'state_dict': torch.load(FILE, weights_only=False)['state_dict']}, NEW)"
         )
-    for sign, kind in (('TorchScript', 'a TorchScript archive'), ('.tar', 'a tar archive')):
-        if sign in message:
+    for mark, kind in (('TorchScript', 'a TorchScript archive'), ('.tar', 'a tar archive')):
+        if mark in message:
             return f'{name} is {kind}, not a checkpoint; save the state_dict with torch.save'
     if 'Unsupported operand' in message:
         message = 'or it was saved with another pickle protocol than 2'
@@ -189,13 +196,13 @@ def _refusal(name: str, error: Exception) -> str:
     return f'{name} is damaged or not a checkpoint ({reason})'
 
 
-def _refuse(what: str) -> NoReturn:
-    """Refuse what a file asks of a stand-in; ``what`` is one word, as torch's own refusals say."""
-    raise UnpicklingError(f'Unsupported GLOBAL {what}')
+def _refuse(request: str) -> NoReturn:
+    """Refuse the request of a file to a stand-in, as torch refuses an unknown type."""
+    raise UnpicklingError(f'Unsupported GLOBAL {request}')
 
 
 class _Number:
-    """Stand-in for ``numpy.dtype``: the description of plain numbers."""
+    """Stand-in for ``numpy.dtype``: a type of plain numbers."""
 
     def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
         self.code = code
@@ -252,11 +259,11 @@ def _empty_bytes() -> bytes:
 
 @functools.lru_cache(maxsize=1)
 def _stand_ins() -> list[tuple[Any, str]]:
-    """Return the stand-ins and the names under which files ask for them."""
+    """Return the stand-ins, each with the name that files know it by."""
     from mmengine.logging import HistoryBuffer
 
     class History(HistoryBuffer):
-        """Stand-in for ``HistoryBuffer``, and one as soon as its state has been checked."""
+        """Stand-in for ``HistoryBuffer``; becomes one when its state has been checked."""
 
         def __init__(self) -> None:
             pass
@@ -292,7 +299,7 @@ def _stand_ins() -> list[tuple[Any, str]]:
 
 
 def _finish(value: Any, done: Optional[dict[int, Any]] = None) -> Any:
-    """Put arrays in the place of their stand-ins, below lists, tuples and dictionaries."""
+    """Replace stand-ins by their arrays, within lists, tuples and dictionaries."""
     done = {} if done is None else done
     if isinstance(value, (_Array, _Number)):
         return value.value

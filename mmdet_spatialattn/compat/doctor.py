@@ -1,4 +1,4 @@
-"""Look at what is installed and say what will not work, and what to do about it.
+"""Examination of the installed packages: what will not work, and the remedies.
 
 :func:`examine` gathers facts and never fails; :func:`diagnose` is a pure function of them.
 """
@@ -32,40 +32,40 @@ PROVIDERS = {
     'pycocotools': ('pycocotools',),
     'setuptools': ('setuptools',),
 }
-"""For each package that is imported, the distributions that bring it."""
+"""By imported package, the distributions that provide it."""
 
 LITE = "pip install 'mmdet_spatialattn[lite]'"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem of an installation.
 
     Attributes:
-        level: 'error' when something will not work, else 'warning' or 'note'.
-        what: What is wrong, in one sentence.
+        level: ``'error'`` if something will not work, else ``'warning'`` or ``'note'``.
+        problem: The problem, in one sentence.
         remedy: What to do.
     """
 
     level: str
-    what: str
+    problem: str
     remedy: str
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is installed, as far as it can be found out.
+    """The facts about an installation, as far as they can be determined.
 
     Attributes:
         python: Version of Python.
         installed: Versions by distribution name, for those of PROVIDERS that are installed.
         failures: By package, the error that importing it raises.
-        operators: Where each operator of mmcv comes from.
+        operators: By operator of mmcv, its origin.
         devices: Names of the CUDA devices.
         cuda: CUDA release that torch was built for; ``None`` for a CPU build.
-        threads: Threads that torch uses; 0 without torch.
-        mmcv_below: The release of mmcv from which on mmdet refuses to be imported.
-        needs_pkg_resources: MMEngine reads pkg_resources.
+        threads: Number of threads that torch uses; 0 without torch.
+        mmcv_below: First release of mmcv with which mmdet refuses to be imported.
+        needs_pkg_resources: Whether MMEngine reads pkg_resources.
         missing_extras: By extra, the distributions that are not installed.
     """
 
@@ -85,22 +85,22 @@ def require_host() -> None:
     """Check that MMDetection can run here.
 
     Raises:
-        UserError: The first thing that will not work, with its remedy.
+        UserError: Something will not work; the message is the first error with its remedy.
     """
     for finding in diagnose(examine()):
         if finding.level == 'error':
             raise UserError(
-                f'{finding.what}; {finding.remedy} (spatialattn doctor shows everything)'
+                f'{finding.problem}; {finding.remedy} (spatialattn doctor shows everything)'
             )
 
 
 def examine() -> Facts:
-    """Gather the facts; imports torch, torchvision, mmcv, mmengine and mmdet as far as it can."""
+    """Gather the facts; torch, torchvision, mmcv, mmengine and mmdet are imported if possible."""
     failures = {}
     for package in ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'cv2', 'pkg_resources'):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter('ignore')  # pkg_resources: that it is deprecated
+                warnings.simplefilter('ignore')  # of pkg_resources, which is deprecated
                 importlib.import_module(package)
         except Exception as error:  # a broken installation raises anything
             failures[package] = f'{type(error).__name__}: {error}'
@@ -118,27 +118,31 @@ def examine() -> Facts:
 
 
 def diagnose(facts: Facts) -> list[Finding]:
-    """Return what is wrong with an installation, the first cause first."""
+    """Return the problems of an installation, causes before their consequences."""
     return [
-        *_of_torch(facts),
-        *_of_several_providers(facts),
-        *_of_the_host(facts),
-        *_of_operators(facts),
-        *_of_extras(facts),
+        *_torch_findings(facts),
+        *_provider_findings(facts),
+        *_host_findings(facts),
+        *_operator_findings(facts),
+        *_extra_findings(facts),
     ]
 
 
 def provider(facts: Facts, package: str) -> Optional[str]:
-    """Return ``'distribution version'`` of what brings a package, ``None`` when nothing does."""
-    found = [name for name in PROVIDERS[package] if name in facts.installed]
-    return ', '.join(f'{name} {facts.installed[name]}' for name in found) or None
+    """Return name and version of the distribution that provides a package; ``None`` without one."""
+    names = _providers(facts, package)
+    return ', '.join(f'{name} {facts.installed[name]}' for name in names) or None
 
 
-def _of_torch(facts: Facts) -> list[Finding]:
+def _providers(facts: Facts, package: str) -> list[str]:
+    return [name for name in PROVIDERS[package] if name in facts.installed]
+
+
+def _torch_findings(facts: Facts) -> list[Finding]:
     findings = []
     if 'torch' in facts.failures:
-        what = f'torch cannot be imported ({facts.failures["torch"]})'
-        return [Finding('error', what, 'pip install torch torchvision')]
+        problem = f'torch cannot be imported ({facts.failures["torch"]})'
+        return [Finding('error', problem, 'pip install torch torchvision')]
     torch = facts.installed.get('torch', '')
     torchvision = facts.installed.get('torchvision')
     fitting = _torchvision_for(torch)
@@ -150,18 +154,18 @@ def _of_torch(facts: Facts) -> list[Finding]:
     if torchvision is None and 'torchvision' in facts.failures:
         findings.append(Finding('error', 'torchvision is not installed', remedy))
     elif 'torchvision' in facts.failures:
-        what = (
+        problem = (
             f'torchvision {torchvision} cannot be imported beside torch {torch} '
             f'({facts.failures["torchvision"]})'
         )
-        findings.append(Finding('error', what, remedy))
+        findings.append(Finding('error', problem, remedy))
     elif fitting and torchvision and not torchvision.startswith(f'{fitting}.'):
-        what = f'torchvision {torchvision} is not of the release of torch {torch}'
-        findings.append(Finding('warning', what, remedy))
+        problem = f'torchvision {torchvision} does not belong to the release of torch {torch}'
+        findings.append(Finding('warning', problem, remedy))
     if facts.cuda and not facts.devices:
-        what = f'torch is built for CUDA {facts.cuda} and finds no device, so it uses the CPU'
-        remedy = 'nothing, if there is no GPU; else see whether nvidia-smi finds it'
-        findings.append(Finding('note', what, remedy))
+        problem = f'torch is built for CUDA {facts.cuda} and finds no device, so it uses the CPU'
+        remedy = 'none is needed without a GPU; otherwise check whether nvidia-smi finds it'
+        findings.append(Finding('note', problem, remedy))
     return findings
 
 
@@ -171,20 +175,20 @@ def _torchvision_for(torch: str) -> Optional[str]:
     return f'0.{int(release.group(1)) + 15}' if release else None
 
 
-def _of_several_providers(facts: Facts) -> list[Finding]:
+def _provider_findings(facts: Facts) -> list[Finding]:
     findings = []
-    for package, names in PROVIDERS.items():
-        found = [name for name in names if name in facts.installed]
-        if len(found) > 1:
-            both = ' and '.join(f'{name} {facts.installed[name]}' for name in found)
-            level = 'warning' if len({facts.installed[name] for name in found}) == 1 else 'error'
-            what = f'{both} are both installed and write the same files of {package}'
-            remedy = f'pip uninstall {" ".join(found)}, then install one of them again'
-            findings.append(Finding(level, what, remedy))
+    for package in PROVIDERS:
+        names = _providers(facts, package)
+        if len(names) > 1:
+            both = ' and '.join(f'{name} {facts.installed[name]}' for name in names)
+            level = 'warning' if len({facts.installed[name] for name in names}) == 1 else 'error'
+            problem = f'{both} are both installed and write the same files of {package}'
+            remedy = f'pip uninstall {" ".join(names)}, then install one of them again'
+            findings.append(Finding(level, problem, remedy))
     return findings
 
 
-def _of_the_host(facts: Facts) -> list[Finding]:
+def _host_findings(facts: Facts) -> list[Finding]:
     hosts = ('mmengine', 'mmcv', 'mmdet')
     absent = [package for package in hosts if provider(facts, package) is None]
     findings = []
@@ -194,13 +198,13 @@ def _of_the_host(facts: Facts) -> list[Finding]:
     too_new = bool(mmcv and facts.mmcv_below and _release(mmcv) >= _release(facts.mmcv_below))
     if too_new:
         mmdet = provider(facts, 'mmdet')
-        what = f'{mmdet} refuses to be imported with mmcv {mmcv}: it asserts < {facts.mmcv_below}'
+        problem = f'{mmdet} needs mmcv < {facts.mmcv_below}, and refuses mmcv {mmcv}'
         remedy = f"pip uninstall mmcv, then pip install 'mmcv-lite<{facts.mmcv_below}'"
-        findings.append(Finding('error', what, remedy))
+        findings.append(Finding('error', problem, remedy))
     if facts.needs_pkg_resources and 'pkg_resources' in facts.failures:
         setuptools = facts.installed.get('setuptools', 'none')
-        what = f'MMEngine reads pkg_resources, which setuptools ({setuptools}) does not bring'
-        findings.append(Finding('error', what, "pip install 'setuptools<81'"))
+        problem = f'MMEngine reads pkg_resources, which setuptools ({setuptools}) does not provide'
+        findings.append(Finding('error', problem, "pip install 'setuptools<81'"))
     for package in ('cv2', *hosts):
         known = package in absent or (package == 'mmdet' and too_new)
         if package in facts.failures and not known:
@@ -210,21 +214,21 @@ def _of_the_host(facts: Facts) -> list[Finding]:
                 'on a machine without a display: pip uninstall opencv-python, '
                 'then pip install opencv-python-headless'
                 if missing_library
-                else f'install what is missing, or {provider(facts, package) or package} again'
+                else f'install what it names, or reinstall {provider(facts, package) or package}'
             )
             findings.append(Finding('error', f'{package} cannot be imported ({error})', remedy))
     return findings
 
 
-def _of_operators(facts: Facts) -> list[Finding]:
+def _operator_findings(facts: Facts) -> list[Finding]:
     error = facts.failures.get('operators')
     if error is None or {'torch', 'torchvision', 'mmcv', 'mmengine'} & set(facts.failures):
         return []
-    what, _, remedy = error.partition('; ')
-    return [Finding('error', what, remedy or LITE)]
+    problem, _, remedy = error.partition('; ')
+    return [Finding('error', problem, remedy or LITE)]
 
 
-def _of_extras(facts: Facts) -> list[Finding]:
+def _extra_findings(facts: Facts) -> list[Finding]:
     return [
         Finding(
             'note',
@@ -240,7 +244,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those distributions that are installed."""
+    """Return the versions of the distributions that are installed; the others are left out."""
     versions = {}
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -249,7 +253,7 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def _missing_extras() -> dict[str, list[str]]:
-    """Return what the package's extras name and is not installed; of ``lite`` see the host."""
+    """Return by extra, but for ``lite``, the distributions that are not installed."""
     missing: dict[str, list[str]] = {}
     with contextlib.suppress(metadata.PackageNotFoundError):
         for requirement in metadata.requires('mmdet_spatialattn') or ():
@@ -263,18 +267,18 @@ def _missing_extras() -> dict[str, list[str]]:
 
 
 def _search(package: str, file: str, pattern: str) -> Optional[str]:
-    """Return the first group of a pattern in a file of a package that may not be importable."""
+    """Search a file of a package, importable or not, and return the first group of the match."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         spec = util.find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
-            found = re.search(pattern, Path(folder, file).read_text(encoding='utf-8'))
-            if found:
-                return found.group(1)
+            match = re.search(pattern, Path(folder, file).read_text(encoding='utf-8'))
+            if match:
+                return match.group(1)
     return None
 
 
 def _devices_and_operators(failures: dict[str, str]) -> dict:
-    """Return the facts that need torch; an error with the operators goes into ``failures``."""
+    """Return the facts that need torch; an error of the operators is added to ``failures``."""
     if 'torch' in failures:
         return {}
     import torch
@@ -289,7 +293,7 @@ def _devices_and_operators(failures: dict[str, str]) -> dict:
         failures['operators'] = f'{kind}{error}'
     if not failures:
         try:
-            importlib.import_module('mmdet.apis')  # everything that a run needs of it
+            importlib.import_module('mmdet.apis')  # all that a run needs of it
         except Exception as error:
             failures['mmdet'] = f'{type(error).__name__}: {error}'
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]

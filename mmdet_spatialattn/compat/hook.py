@@ -1,4 +1,4 @@
-"""Act on a module of the host right after it is first imported."""
+"""Actions that follow the first import of a module of the host."""
 
 import importlib.util
 import sys
@@ -10,9 +10,9 @@ from typing import Callable, Optional
 
 
 def after_import(name: str, action: Callable[[ModuleType], None]) -> None:
-    """Call ``action(module)`` when the module ``name`` has been imported, at once if it already is.
+    """Call ``action(module)`` after the import of the module ``name``; now, if it is imported.
 
-    ``action`` must do no harm when it is called twice.
+    The action must be harmless when it is called twice.
     """
     if name in sys.modules:
         action(sys.modules[name])
@@ -21,7 +21,7 @@ def after_import(name: str, action: Callable[[ModuleType], None]) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Find one module by the finders behind this one, and act once its code has run."""
+    """Finds one module with the other finders, and adds an action after its code has run."""
 
     def __init__(self, name: str, action: Callable[[ModuleType], None]) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Building without a word: MMEngine's log and pycocotools' prints say things when a run begins."""
+"""Building parts of a config without the output of MMEngine and pycocotools."""
 
 import contextlib
 import io
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep MMEngine's log below errors, and standard output, to themselves within a block."""
+    """Suppress MMEngine's log, but for errors, and standard output within the block."""
     from mmengine.logging import MMLogger
 
     log = MMLogger.get_current_instance()

@@ -1,5 +1,6 @@
-"""What a model costs: parameters, FLOPs, latency, memory; always against a named peer."""
+"""Cost of models: parameters, FLOPs, latency, memory; always relative to a named baseline."""
 
-from .measure import Cost, measure_costs, peak_memory
+from ..results import Cost
+from .measure import measure_costs, peak_memory
 
 __all__ = ['Cost', 'measure_costs', 'peak_memory']

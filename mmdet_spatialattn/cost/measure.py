@@ -5,7 +5,6 @@ import statistics
 import time
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable
 
@@ -16,26 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-
-@dataclass(frozen=True)
-class Cost:
-    """What one forward pass of a model costs.
-
-    Attributes:
-        parameters: Number of parameters, trainable or not.
-        flops: Floating-point operations of the matrix products, convolutions and attentions (a
-            multiplication and an addition are two); element-wise operations are not counted.
-        latency: Median time in seconds.
-        latency_ratio: Median over rounds of the time divided by the baseline's time in the same
-            round; machines drift, and a round is short.
-        memory: Largest number of bytes that tensors made during the pass held at one moment.
-    """
-
-    parameters: int
-    flops: int
-    latency: float
-    latency_ratio: float
-    memory: int
+from ..results import Cost
 
 
 def measure_costs(
@@ -47,13 +27,13 @@ def measure_costs(
     """Measure models side by side; in every round each model runs once, in random order.
 
     Args:
-        models: The models by name, in the mode (eval) in which they are to be measured.
+        models: The models by name, in the mode (training or evaluation) that is to be measured.
         forward: Runs one model once, such as ``lambda model: model(x)``.
         baseline: Name of the model that latencies are divided by.
         rounds: Number of timed rounds, after two that warm up.
 
     Returns:
-        A cost per name, in the order of ``models``.
+        The costs by name, in the order of ``models``.
     """
     times: dict[str, list[float]] = {name: [] for name in models}
     order = list(models)
@@ -77,20 +57,20 @@ def measure_costs(
         }
 
 
-def peak_memory(run: Callable[[], Any]) -> int:
-    """Return the largest number of bytes held at one moment by tensors that ``run`` makes.
+def peak_memory(function: Callable[[], Any]) -> int:
+    """Return the largest number of bytes held at one moment by tensors that a function makes.
 
-    Counts storages as PyTorch hands them out, on any device, and so repeats to the byte; a
-    kernel's own workspace is not seen.
+    Storages are counted as PyTorch allocates them, on any device, so that the number repeats to
+    the byte; the workspace of a kernel is not included.
     """
     tracker = _StorageTracker()
     with tracker:
-        run()
+        function()
     return tracker.peak
 
 
 class _StorageTracker(TorchDispatchMode):
-    """Follows the storages of all results until they are freed."""
+    """Tracks the storages of all results of operators until they are freed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +102,7 @@ def _storage_key(tensor: torch.Tensor) -> int:
 
 
 def _flops(forward: Callable[[nn.Module], Any], model: nn.Module) -> int:
-    # The counter does not know the fused attention of the CPU: count its matrix products instead.
+    # The counter misses the fused attention of the CPU; the plain one has matrix products.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         forward(model)
     return counter.get_total_flops()

@@ -5,13 +5,13 @@ Recurrent Models of Visual Attention, NeurIPS 2014; Jaderberg et al., Spatial Tr
 NeurIPS 2015). The glyphs are the real digits bundled with scikit-learn (1,797 of 8x8, UCI Optical
 Recognition of Handwritten Digits, CC BY 4.0); train and val draw from disjoint glyphs.
 
-A scene is a smooth background, fragments cut from digits that are no objects of the scene, and on
-top of them the objects, which overlap one another. The clutter level is the number of fragments and
-nothing else: those of one level are among those of the next, and since they lie below the objects
-every annotation holds at every level.
+A scene is a smooth background, fragments that are cut from digits which are not objects of the
+scene, and above them the objects, which overlap one another. The clutter level determines the
+number of fragments and nothing else: the fragments of one level are among those of the next, and
+since they lie below the objects, every annotation is valid at every level.
 
-A scene is the same to the bit on any machine: its random numbers come from numpy's frozen
-``RandomState``, what follows is arithmetic on whole numbers, and no image library resizes anything.
+A scene is the same to the bit on any machine: its random numbers come from NumPy's frozen
+``RandomState``, the rest is arithmetic on whole numbers, and no image library resizes anything.
 """
 
 import functools
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import require
 
 LEVELS = range(5)
 SPLITS = ('train', 'val')
@@ -29,15 +29,15 @@ SIDES = (24, 52)  # pixels of the 8x8 grid of a digit, smallest and largest
 OBJECTS = (5, 12)  # per 160x160 pixels, fewest and most
 FRAGMENTS = 12  # per 160x160 pixels and level
 OPACITY = (0.7, 1.0)
-LEAST_VISIBLE = 0.5  # share of an object's ink that later objects leave in sight
-TRAIN_GLYPHS = 1200  # the first; the set is ordered by writer, so that val has other hands
+LEAST_VISIBLE = 0.5  # share of an object's ink that later objects leave visible
+TRAIN_GLYPHS = 1200  # the first ones; they are ordered by writer, so that val has others
 
 _TRIES = 10  # positions tried for an object before it is left out
 _GRID = 10  # a digit's 8 cells and a ring of background
 _ONE = 64  # weight 1 of the interpolation along one axis
-_BITS = 7  # of a strength; 128 hides what is below
+_BITS = 7  # of a strength; 128 is opaque
 _SOLID = 1 << _BITS
-_DARK = 8  # ink of a cell that counts as stroke; full ink is 16
+_DARK = 8  # least ink of a cell that is a stroke; full ink is 16
 _CONTRAST = 150  # least sum of |tint - background| over the channels
 
 
@@ -63,10 +63,10 @@ class Scene:
         images: By level, ``(S, S, 3)`` RGB of uint8.
         labels: The digit of each object ``(n,)``, from the lowest to the topmost.
         glyphs: The row of each object in scikit-learn's set ``(n,)``.
-        boxes: ``(n, 4)``, x, y, width, height in whole pixels: the digit's full extent, what later
-            objects hide of it included.
+        boxes: ``(n, 4)``, x, y, width, height in whole pixels: the full extent of the digit, parts
+            that later objects hide included.
         cover: Share of each box that the union of the other boxes covers ``(n,)``.
-        owner: ``(S, S)``: ``k + 1`` where the ink of object ``k`` is seen, 0 where none is.
+        owner: ``(S, S)``: ``k + 1`` where the ink of object ``k`` is visible, 0 elsewhere.
     """
 
     images: dict[int, np.ndarray]
@@ -78,9 +78,9 @@ class Scene:
 
 
 class _Patch(NamedTuple):
-    """What is painted: a tint, and where it goes with which strength ``(h, w, 1)`` in 0..128.
+    """A tint, and the strength ``(h, w, 1)`` in 0..128 with which it is painted on a window.
 
-    Everything is int16, in which ``255 * 128`` has room.
+    All arrays are int16, which holds ``255 * 128``.
     """
 
     rows: slice
@@ -94,16 +94,9 @@ def load_glyphs(split: str) -> Glyphs:
     """Return the digits of ``'train'`` or ``'val'``.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        MissingExtra: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise UserError(
-            'the digits come with scikit-learn, which is not installed: pip install scikit-learn '
-            '(the extra mmdet_spatialattn[demo] names it)'
-        ) from error
-    digits = load_digits()
+    digits = require('sklearn.datasets', 'demo').load_digits()
     images = np.pad(digits.images.astype(np.float32), ((0, 0), (1, 1), (1, 1)))
     ids = np.arange(len(images))
     part = ids < TRAIN_GLYPHS if split == 'train' else ids >= TRAIN_GLYPHS
@@ -118,12 +111,12 @@ def render_scene(
     Args:
         split: ``'train'`` or ``'val'``.
         index: Number of the scene.
-        levels: Clutter levels to render; none changes what another looks like.
+        levels: Clutter levels to render; they are independent of each other.
         size: Side ``S`` of the image in pixels, 64 to 640.
         seed: Seed of the whole set.
 
     Raises:
-        UserError: scikit-learn is not installed.
+        MissingExtra: scikit-learn is not installed.
 
     Example:
         >>> scene = render_scene('val', 0, levels=(0, 4))
@@ -165,9 +158,9 @@ def render_scene(
 
 
 def box_cover(boxes: np.ndarray, size: int) -> np.ndarray:
-    """Return for each box the share of its area that the union of the others covers ``(n,)``.
+    """Return the share of each box that the union of the other boxes covers ``(n,)``.
 
-    Exact for boxes of whole pixels, since it counts them.
+    It is exact, because the boxes are whole pixels, which are counted.
 
     Args:
         boxes: ``(n, 4)``, x, y, width, height, within the image.
@@ -189,12 +182,12 @@ def box_cover(boxes: np.ndarray, size: int) -> np.ndarray:
 def _place(
     rng: np.random.RandomState, images: np.ndarray, background: np.ndarray
 ) -> tuple[list[int], list[_Patch], np.ndarray]:
-    """Put the objects one over the other; return which found a place, their patches, the owners."""
+    """Place the objects one over the other; return the placed ones, their patches, the owners."""
     size = len(background)
     looks = rng.random_sample((len(images), 5))
     spots = rng.random_sample((len(images), _TRIES, 2))
     owner = np.zeros((size, size), np.uint8)
-    ink = np.zeros(len(images) + 1, np.int64)  # of the object that owns it; [0] is nobody
+    ink = np.zeros(len(images) + 1, np.int64)  # pixels by owner; 0 is the background
     visible = ink.copy()
     placed: list[int] = []
     patches: list[_Patch] = []
@@ -223,7 +216,7 @@ def _place(
 def _fragments(
     rng: np.random.RandomState, images: np.ndarray, background: np.ndarray
 ) -> list[_Patch]:
-    """Cut a window around a stroke of each digit and put it anywhere."""
+    """Cut a window around a stroke of each digit and place it at random."""
     size = len(background)
     patches = []
     for image, looks in zip(images, rng.random_sample((len(images), 9))):
@@ -243,7 +236,7 @@ def _fragments(
 def _patch(
     strength: np.ndarray, y: int, x: int, looks: np.ndarray, background: np.ndarray
 ) -> _Patch:
-    """Return the patch at (y, x) with the tint and opacity that four numbers in [0, 1) give."""
+    """Return the patch at (y, x), with tint and opacity made from four numbers in [0, 1)."""
     height, width = strength.shape
     tint = (looks[:3] * 256).astype(np.int16)
     backdrop = background[y + height // 2, x + width // 2]
@@ -265,7 +258,7 @@ def _box(patch: _Patch) -> tuple[int, int, int, int]:
 
 
 def _background(rng: np.random.RandomState, size: int) -> np.ndarray:
-    """Return a smooth field of colours ``(S, S, 3)``."""
+    """Return a smooth colour field ``(S, S, 3)``."""
     cells = _between((3, 6), rng.random_sample())
     knots = (20 + 216 * rng.random_sample((cells, cells, 3))).astype(np.int16).astype(np.float32)
     weights = _interpolation(size, cells)
@@ -278,9 +271,9 @@ def _background(rng: np.random.RandomState, size: int) -> np.ndarray:
 def _enlarge(
     image: np.ndarray, side: int, window: tuple[slice, slice] = (slice(None), slice(None))
 ) -> np.ndarray:
-    """Return a window of a digit's ink, 0..128, when its grid is made ``side`` pixels wide.
+    """Return a window of a digit's ink, 0..128, with its grid enlarged to ``side`` pixels.
 
-    Ink up to a quarter becomes 0 and from three quarters full: the digit gets firm edges.
+    Ink below a quarter becomes 0, and above three quarters full, which sharpens the edges.
     """
     weights = _interpolation(side, _GRID)
     ink = weights[window[0]] @ image @ weights[window[1]].T / (16 * _ONE**2)
@@ -291,8 +284,8 @@ def _enlarge(
 def _interpolation(pixels: int, cells: int) -> np.ndarray:
     """Return the weights ``(pixels, cells)`` of linear interpolation; each row sums to 64.
 
-    Whole numbers: their products with ink and colours are whole and below 2**24, so that float32
-    holds them exactly and a matrix product does not depend on the order in which a machine adds.
+    They are whole numbers: their products with ink and colours are below 2**24, so that float32
+    holds them exactly and a matrix product does not depend on the order of its sums.
     """
     weights = np.zeros((pixels, cells), np.float32)
     pixel = np.arange(pixels)
@@ -305,5 +298,5 @@ def _interpolation(pixels: int, cells: int) -> np.ndarray:
 
 
 def _between(bounds: tuple[int, int], u: float) -> int:
-    """Return a whole number from ``bounds``, both included, for ``u`` in [0, 1)."""
+    """Return a whole number within ``bounds``, both included, for ``u`` in [0, 1)."""
     return bounds[0] + int(u * (bounds[1] - bounds[0] + 1))

@@ -1,12 +1,12 @@
 """Clutter injection: distractors pasted between the objects of any COCO data set.
 
-To clutter what ImageNet-C (Hendrycks & Dietterich, ICLR 2019) and COCO-C (Michaelis et al., 2019)
-are to corruptions of the picture: the objects and their annotations stay, only what surrounds them
-is more, at five severities. Distractors are fragments of objects, never more than half of one, so
-that they are no objects themselves, and of background, from other images.
+It does for clutter what ImageNet-C (Hendrycks & Dietterich, ICLR 2019) and COCO-C (Michaelis et
+al., 2019) do for corruptions of the picture: the objects and their annotations do not change, and
+their surroundings become fuller, at five severities. Distractors are fragments of background and of
+objects from other images; a fragment is at most half of an object, so that it is not an object.
 
-Where and what is pasted is a function of the seed, the image id, the patches' data set and the
-boxes of the image. A severity adds to the distractors of the one below it.
+The distractors and their positions are a function of the seed, the image id, the data set of the
+patches and the boxes of the image. Every severity adds to the distractors of the one below it.
 """
 
 import copy
@@ -22,41 +22,34 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from ..clutter.measures import corners_of
+from ..coco import AnnotationSource, load_annotations
+from ..coco.images import box_windows, boxes_by_image, find_images, read_image
 from ..errors import UserError
-from ..evaluation.coco import AnnotationSource, load_annotations
-from ..evaluation.images import (
-    Progress,
-    box_windows,
-    boxes_by_image,
-    find_images,
-    in_parallel,
-    read_image,
-    silent,
-)
-from ..evaluation.measures import corners_of
-from ..io import PathLike, atomic_folder, read_json, write_json
+from ..io import PathLike, atomic_folder, read_json, write_bytes, write_json
+from ..processors import Progress, in_parallel, silent
 from ..registry import TRANSFORMS
 
 SEVERITIES = {1: 4, 2: 8, 3: 14, 4: 22, 5: 32}
-"""Number of distractors."""
+"""Number of distractors by severity."""
 
 PATCH_SHARE = (0.004, 0.014)
-"""Smallest and largest share of the image that a distractor takes; the logarithm is uniform."""
+"""Smallest and largest share of the image that a distractor covers; its logarithm is uniform."""
 
 BANK_SIZE = 256
-"""Patches that are cut once; every image draws from them."""
+"""Number of patches that are cut; every image draws from them."""
 
 _FRAGMENT = (0.4, 0.7)  # of an object's width and height; less than half of its area
 _ASPECT = (0.5, 2.0)
-_SMALLEST = 8  # pixels per side of an object or an image that is worth a fragment
-_ZOOM = (0.5, 2.0)  # how far a patch is resized to take its share
-_FEATHER = 0.15  # of the shorter side: how far the rim of a patch fades
+_SMALLEST = 8  # pixels; objects and images with a smaller side give no fragments
+_ZOOM = (0.5, 2.0)  # limits of the factor by which a patch is resized to its share
+_FEATHER = 0.15  # width of the fading rim of a patch, relative to its shorter side
 _TRIES = 30
 
 
 @dataclass(frozen=True)
 class Patch:
-    """A cut-out: ``(H, W, 3)`` uint8 BGR, and the file it is from."""
+    """A patch, ``(H, W, 3)`` uint8 BGR, and the file from which it was cut."""
 
     pixels: np.ndarray
     source: Path
@@ -68,9 +61,9 @@ class Injected:
 
     Attributes:
         image: ``(H, W, 3)`` uint8 BGR.
-        placed: Number of distractors that found a place.
+        placed: Number of distractors that were placed.
         share: Share of the image's pixels under distractors.
-        cover: ``(n,)``, share of each box under distractors, at most the bound.
+        cover: Share of each box under distractors, ``(n,)``; at most ``max_cover``.
     """
 
     image: np.ndarray
@@ -83,23 +76,23 @@ class Injected:
 class ClutterInjection(BaseTransform):
     """Paste distractors between the objects of an image.
 
-    In a test pipeline it stands right after the image is loaded, before anything resizes it; the
-    boxes are those of the data set's ``instances``, which need no ``LoadAnnotations``.
+    In a test pipeline it follows the loading of the image, before any step that resizes it. The
+    boxes are those of the data set's ``instances``; ``LoadAnnotations`` is not needed.
 
     Required keys: ``img``, ``img_id``, ``img_path``, ``instances``. Modified keys: ``img``.
 
     Args:
-        patches_ann: Annotations of the set that the distractors are cut from: the training set.
-            An image gives none to itself.
+        patches_ann: Annotations of the set from which distractors are cut: the training set. An
+            image gets none that were cut from itself.
         patches_images: Folder of its images.
         severity: 1 to 5; see :data:`SEVERITIES`.
-        seed: Seed of the patches and their places.
-        max_cover: How much of any object's box may be covered, 0 to 1. With 0 no pixel of a box
-            changes; where objects leave no room, there are fewer distractors.
+        seed: Seed of the patches and their positions.
+        max_cover: Largest share of any object's box that may be covered, 0 to 1. With 0 no pixel of
+            a box changes; where objects leave no room, there are fewer distractors.
         progress: Wraps the images that patches are cut from.
 
     Raises:
-        UserError: A number is out of its range, or the patches' data set cannot be read.
+        UserError: A number is out of range, or the data set of the patches cannot be read.
 
     Example:
         >>> config = dict(
@@ -124,7 +117,7 @@ class ClutterInjection(BaseTransform):
         if not 0 <= max_cover <= 1:
             raise UserError(f'max_cover is a share of a box, from 0 to 1, got {max_cover!r}')
         if not isinstance(seed, int) or seed < 0:
-            raise UserError(f'seed must be an integer from 0 on, got {seed!r}')
+            raise UserError(f'seed must be an integer of at least 0, got {seed!r}')
         self.severity, self.seed, self.max_cover = severity, seed, max_cover
         self.bank = cut_patches(patches_ann, patches_images, seed, progress)
 
@@ -132,7 +125,7 @@ class ClutterInjection(BaseTransform):
         """Inject into a sample of a data set.
 
         Raises:
-            UserError: The image was resized before, or there are no boxes to protect.
+            UserError: The image was resized, or the sample has no boxes to protect.
         """
         if 'instances' not in results:
             raise UserError(
@@ -143,8 +136,8 @@ class ClutterInjection(BaseTransform):
         if image.shape[:2] != (results['height'], results['width']):
             raise UserError(
                 f'ClutterInjection: the image is {image.shape[1]} x {image.shape[0]} pixels, its '
-                f'boxes are for {results["width"]} x {results["height"]}; put the transform right '
-                'after LoadImageFromFile'
+                f'boxes are for {results["width"]} x {results["height"]}; put the transform '
+                'directly after LoadImageFromFile'
             )
         corners = np.array([i['bbox'] for i in results['instances']], dtype=float).reshape(-1, 4)
         injected = self.inject(image, corners, results['img_id'], Path(results['img_path']))
@@ -158,28 +151,28 @@ class ClutterInjection(BaseTransform):
         image_id: Union[int, str],
         path: Optional[Path] = None,
     ) -> Injected:
-        """Return the image with distractors; the one given stays as it is.
+        """Return the image with distractors; the given image does not change.
 
         Args:
             image: ``(H, W, 3)`` uint8 BGR.
             corners: ``(n, 4)`` x1, y1, x2, y2 of the boxes to keep visible.
-            image_id: What the randomness depends on, besides the seed.
-            path: The image's file, from which no patch is taken.
+            image_id: Id of the image, which together with the seed determines the distractors.
+            path: File of the image, from which no patch is taken.
 
         Raises:
-            UserError: All patches are from this very image.
+            UserError: All patches were cut from this image.
         """
-        own = None if path is None else path.resolve()
-        patches = [patch for patch in self.bank if patch.source != own]
+        source = None if path is None else path.resolve()
+        patches = [patch for patch in self.bank if patch.source != source]
         if not patches:
             raise UserError(
-                f'all patches are from {path} itself; distractors come from other images: give the '
-                'training set as patches'
+                f'all patches are from {path} itself, and distractors come from other images: give '
+                'the training set for the patches'
             )
         canvas = _Canvas(image, corners, self.max_cover)
         key = zlib.crc32(repr(image_id).encode())
         for number in range(SEVERITIES[self.severity]):
-            # A generator of its own, so that one without a place leaves the others where they are.
+            # Each has a generator of its own, so that one without a position moves no other.
             rng = np.random.default_rng((self.seed, key, number))
             canvas.paste(_fitted(patches[rng.integers(len(patches))].pixels, image.shape, rng), rng)
         return Injected(canvas.image, canvas.placed, canvas.share(), canvas.cover())
@@ -198,7 +191,7 @@ class ClutterInjection(BaseTransform):
 
 
 class _Canvas:
-    """An image that patches are pasted on, and what they may cover of its boxes."""
+    """An image on which patches are pasted, and the pixels of its boxes that they cover."""
 
     def __init__(self, image: np.ndarray, corners: np.ndarray, max_cover: float) -> None:
         self.image, self.max_cover, self.placed = image.copy(), max_cover, 0
@@ -208,16 +201,17 @@ class _Canvas:
         self.taken = _integral(self.windows, image.shape)
 
     def paste(self, patch: np.ndarray, rng: np.random.Generator) -> None:
-        """Blend a patch in at a random place, if there is one."""
+        """Blend a patch in at a random position, if there is one."""
         height, width = patch.shape[:2]
-        place = self._place(height, width, rng)
-        if place is None:
+        position = self._position(height, width, rng)
+        if position is None:
             return
-        here = np.s_[place[0] : place[0] + height, place[1] : place[1] + width]
+        y, x = position
+        window = np.s_[y : y + height, x : x + width]
         opacity = _opacity(height, width)[..., None]
-        blend = opacity * patch + (1 - opacity) * self.image[here]
-        self.image[here] = blend.round().astype(np.uint8)
-        self.covered[here] = True
+        blend = opacity * patch + (1 - opacity) * self.image[window]
+        self.image[window] = blend.round().astype(np.uint8)
+        self.covered[window] = True
         self.placed += 1
 
     def share(self) -> float:
@@ -225,34 +219,34 @@ class _Canvas:
         return float(self.covered.mean())
 
     def cover(self) -> np.ndarray:
-        """Return the share of each box under patches; whole pixels count, so never too little."""
+        """Return the share of each box under patches, counted in whole pixels: an upper bound."""
         pixels = np.array([self.covered[window].sum() for window in self.windows], dtype=float)
         return np.divide(pixels, self.area, out=1.0 * (pixels > 0), where=self.area > 0).clip(0, 1)
 
-    def _place(
+    def _position(
         self, height: int, width: int, rng: np.random.Generator
     ) -> Optional[tuple[int, int]]:
-        """Return y and x of a place that keeps the bound: anywhere, or else between the boxes."""
+        """Return y and x of an allowed position: at random, or else between the boxes."""
         rows, columns = self.covered.shape[0] - height + 1, self.covered.shape[1] - width + 1
         for _ in range(_TRIES if self.max_cover else 0):
             y, x = int(rng.integers(rows)), int(rng.integers(columns))
             if self._allowed(np.s_[y : y + height, x : x + width]):
                 return y, x
-        return _free_place(self.taken, height, width, rng)
+        return _free_position(self.taken, height, width, rng)
 
-    def _allowed(self, here: tuple[slice, slice]) -> bool:
-        """Tell whether a patch here leaves enough of every box."""
-        before = self.covered[here].copy()
-        self.covered[here] = True
+    def _allowed(self, window: tuple[slice, slice]) -> bool:
+        """Return whether a patch in the window leaves enough of every box visible."""
+        before = self.covered[window].copy()
+        self.covered[window] = True
         fits = bool((self.cover() <= self.max_cover).all())
-        self.covered[here] = before
+        self.covered[window] = before
         return fits
 
 
 def cut_patches(
     source: AnnotationSource, images: PathLike, seed: int = 0, progress: Progress = silent
 ) -> list[Patch]:
-    """Cut :data:`BANK_SIZE` patches from a data set: fragments of objects and background in turn.
+    """Cut :data:`BANK_SIZE` patches from a data set, alternately from objects and background.
 
     Raises:
         UserError: The annotations or an image cannot be read, or nothing can be cut.
@@ -278,17 +272,17 @@ def cut_patches(
 
 
 def _integral(windows: list[tuple[slice, slice]], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the number of pixels in windows, above and left of each, ``(H + 1, W + 1)``."""
+    """Return the integral image of the pixels in windows, ``(H + 1, W + 1)``."""
     taken = np.zeros(shape[:2], dtype=np.uint8)
     for window in windows:
         taken[window] = 1
     return cv2.integral(taken)
 
 
-def _free_place(
+def _free_position(
     taken: np.ndarray, height: int, width: int, rng: np.random.Generator
 ) -> Optional[tuple[int, int]]:
-    """Return y and x of one of the places where nothing is taken; None when there is none."""
+    """Return y and x of a random position without taken pixels; ``None`` where there is none."""
     inside = taken[height:, width:] - taken[:-height, width:]
     inside = inside - taken[height:, :-width] + taken[:-height, :-width]
     free = np.flatnonzero(inside == 0)
@@ -302,27 +296,30 @@ _Window = Optional[tuple[slice, slice]]
 
 
 def _cut_object(shape: tuple[int, ...], boxes: np.ndarray, rng: np.random.Generator) -> _Window:
-    """Return a window within an object, less than half of it; None without an object."""
+    """Return a window within an object, less than half of it; ``None`` without an object."""
     low = boxes[:, :2].clip(0)
     high = np.minimum(boxes[:, :2] + boxes[:, 2:], (shape[1], shape[0]))
     large = np.flatnonzero((high - low >= _SMALLEST).all(1))
     if not len(large):
         return None
-    one = large[rng.integers(len(large))]
-    size = high[one] - low[one]
+    chosen = large[rng.integers(len(large))]
+    size = high[chosen] - low[chosen]
     width, height = np.maximum(size * rng.uniform(*_FRAGMENT, 2), 1).astype(int)
-    x, y = (low[one] + rng.random(2) * (size - (width, height))).astype(int)
+    x, y = (low[chosen] + rng.random(2) * (size - (width, height))).astype(int)
     return np.s_[y : y + height, x : x + width]
 
 
 def _cut_background(shape: tuple[int, ...], boxes: np.ndarray, rng: np.random.Generator) -> _Window:
-    """Return a window that touches no box; None when there is none."""
+    """Return a window that touches no box; ``None`` where there is none."""
     if min(shape[:2]) < _SMALLEST:
         return None
     height, width = _size(shape, rng)
     taken = _integral(box_windows(corners_of(boxes), shape), shape)
-    place = _free_place(taken, height, width, rng)
-    return place and np.s_[place[0] : place[0] + height, place[1] : place[1] + width]
+    position = _free_position(taken, height, width, rng)
+    if position is None:
+        return None
+    y, x = position
+    return np.s_[y : y + height, x : x + width]
 
 
 def _size(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
@@ -334,7 +331,7 @@ def _size(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _fitted(pixels: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return a patch, mirrored or not, at a size that takes its share of an image."""
+    """Return a patch, mirrored or not, resized to a random share of an image."""
     if rng.random() < 0.5:
         pixels = pixels[:, ::-1]
     share = np.exp(rng.uniform(*np.log(PATCH_SHARE)))
@@ -348,7 +345,7 @@ def _fitted(pixels: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator
 
 
 def _opacity(height: int, width: int) -> np.ndarray:
-    """Return ``(height, width)``: 1, and fading towards the rim, so that no straight edge shows."""
+    """Return the opacity of a patch, ``(height, width)``: 1, and fading towards the rim."""
     fade = max(_FEATHER * min(height, width), 1)
 
     def profile(n: int) -> np.ndarray:
@@ -365,40 +362,38 @@ def write_injected(
     injection: ClutterInjection,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Write a data set again with distractors in its images, in COCO's layout.
+    """Write a copy of a data set with distractors in its images, in COCO's layout.
 
     ::
 
-        OUT/annotations.json  as given, but that file names end in .png
-        OUT/images/           losslessly, so that nothing but the distractors changes
-        OUT/injection.json    the parameters, and what was pasted into each image
+        OUT/annotations.json  the same, except that file names end in .png
+        OUT/images/           lossless, so that nothing but the distractors changes
+        OUT/injection.json    the parameters, and the distractors of each image
 
     The folder appears when it is complete.
 
     Args:
-        annotations: COCO annotations; crowd regions are kept visible as objects are.
+        annotations: COCO annotations; crowd regions are kept visible like objects.
         images: Folder of the images.
         out: Folder to write; it must not exist, or be empty.
-        injection: What to paste.
+        injection: The injection.
         progress: Wraps the images.
 
     Returns:
-        What stands in ``injection.json``.
+        The content of ``injection.json``.
 
     Raises:
         UserError: The annotations or an image cannot be read, or the folder cannot be written.
     """
-    of = load_annotations(annotations)
-    paths, boxes = find_images(of, images), boxes_by_image(of)
-    names = _png_names(of.file_names)
+    loaded = load_annotations(annotations)
+    paths, boxes = find_images(loaded, images), boxes_by_image(loaded)
+    names = _png_names(loaded.file_names)
 
     def inject(index: int, folder: Path) -> dict[str, Any]:
-        image = read_image(paths[index], of.image_sizes[index])
+        image = read_image(paths[index], loaded.image_sizes[index])
         corners = corners_of(boxes[index])
-        injected = injection.inject(image, corners, of.image_ids[index], paths[index])
-        target = folder / names[index]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(cv2.imencode('.png', injected.image)[1].tobytes())
+        injected = injection.inject(image, corners, loaded.image_ids[index], paths[index])
+        write_bytes(folder / names[index], _png(injected.image))
         cover = float(injected.cover.max(initial=0))
         return {'placed': injected.placed, 'share': injected.share, 'largest_cover': cover}
 
@@ -411,10 +406,10 @@ def write_injected(
             'seed': injection.seed,
             'max_cover': injection.max_cover,
             'distractors': SEVERITIES[injection.severity],
-            'images': {str(key): row for key, row in zip(of.image_ids, pasted)},
+            'images': {str(key): row for key, row in zip(loaded.image_ids, pasted)},
         }
         write_json(folder / 'injection.json', record)
-        data, new_names = read_json(annotations), dict(zip(of.image_ids, names))
+        data, new_names = read_json(annotations), dict(zip(loaded.image_ids, names))
         data['images'] = [{**row, 'file_name': new_names[row['id']]} for row in data['images']]
         write_json(folder / 'annotations.json', data, indent=None)
     return record
@@ -428,43 +423,44 @@ def write_doses(
     severities: Sequence[int],
     progress: Progress = silent,
 ) -> None:
-    """Write a data set without distractors and at several severities, all as one set.
+    """Write a data set without distractors and at several severities, all in one set.
 
     ::
 
         OUT/annotations.json      every image once per severity, with ``severity`` (0 for none) and
-                                  ``original``, its id in the set that was given
-        OUT/images/severity<s>/   losslessly
+                                  ``original``, its id in the given set
+        OUT/images/severity<s>/   lossless
         OUT/injection.json        the parameters
 
     Args:
         annotations: COCO annotations.
         images: Folder of the images.
         out: Folder to write; it must not exist, or be empty.
-        injection: What to paste; its own severity does not matter.
-        severities: 1 to 5, in addition to 0.
+        injection: The injection; its own severity has no effect.
+        severities: Severities from 1 to 5, in addition to 0.
         progress: Wraps the images.
 
     Raises:
         UserError: The annotations or an image cannot be read, or the folder cannot be written.
     """
-    of = load_annotations(annotations)
-    paths, boxes, names = find_images(of, images), boxes_by_image(of), _png_names(of.file_names)
+    loaded = load_annotations(annotations)
+    paths, boxes = find_images(loaded, images), boxes_by_image(loaded)
+    names = _png_names(loaded.file_names)
     all_severities = (0, *severities)
 
     def write(index: int, folder: Path) -> None:
-        image = read_image(paths[index], of.image_sizes[index])
+        image = read_image(paths[index], loaded.image_sizes[index])
         corners = corners_of(boxes[index])
         for severity in all_severities:
             pixels = image
             if severity:
-                at = injection.at(severity)
-                pixels = at.inject(image, corners, of.image_ids[index], paths[index]).image
-            target = folder / f'severity{severity}' / names[index]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(cv2.imencode('.png', pixels)[1].tobytes())
+                injected = injection.at(severity).inject(
+                    image, corners, loaded.image_ids[index], paths[index]
+                )
+                pixels = injected.image
+            write_bytes(folder / f'severity{severity}' / names[index], _png(pixels))
 
-    data, new_names = read_json(annotations), dict(zip(of.image_ids, names))
+    data, new_names = read_json(annotations), dict(zip(loaded.image_ids, names))
     rows: dict[str, list[dict]] = {'images': [], 'annotations': []}
     for severity in all_severities:
         new_ids = {}
@@ -486,7 +482,7 @@ def write_doses(
 def doses_record(
     annotations: PathLike, severities: Sequence[int], seed: int = 0, max_cover: float = 0.0
 ) -> dict[str, Any]:
-    """Return what stands in the ``injection.json`` of :func:`write_doses`."""
+    """Return the content of the ``injection.json`` of :func:`write_doses`."""
     return {
         'format': 'mmdet_spatialattn injection by dose',
         'version': 1,
@@ -497,12 +493,16 @@ def doses_record(
     }
 
 
+def _png(image: np.ndarray) -> bytes:
+    return cv2.imencode('.png', image)[1].tobytes()
+
+
 def _png_names(names: list[str]) -> list[str]:
-    """Return names that end in .png; the old suffix stays where two would become one."""
+    """Return names that end in .png; the old suffix is kept where two names would be equal."""
     for name in names:
         if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts:
             raise UserError(
-                f'file_name {name!r} leads out of the folder of images; make it relative'
+                f'file_name {name!r} is outside of the folder of images; make it relative to it'
             )
     new = [str(PurePosixPath(name).with_suffix('.png')) for name in names]
     count = Counter(new)
@@ -512,7 +512,7 @@ def _png_names(names: list[str]) -> list[str]:
 def severities_table() -> str:
     """Return the severities as Markdown."""
     low, high = PATCH_SHARE
-    mean = (high - low) / np.log(high / low)  # of a number whose logarithm is uniform
+    mean = (high - low) / np.log(high / low)  # mean of a number whose logarithm is uniform
     rows = [f'| {s} | {n} | {n * mean:.0%} |' for s, n in SEVERITIES.items()]
-    header = '| severity | distractors | of the pixels, at most about |'
+    header = '| severity | distractors | share of the pixels, at most about |'
     return '\n'.join([header, '|---|---|---|', *rows])

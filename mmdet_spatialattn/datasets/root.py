@@ -1,4 +1,4 @@
-"""The root folder of a config's data sets."""
+"""The root folder of the data sets of a config."""
 
 from typing import Any, Optional
 
@@ -6,10 +6,10 @@ from mmengine.config import Config
 
 
 def move_data_root(config: Config, old: Optional[str]) -> None:
-    """Carry the config's ``data_root`` into every path that lies below the ``old`` one.
+    """Apply the config's ``data_root`` to every path that lies below the ``old`` one.
 
-    A config writes its root into each data set and evaluator when it is read; this makes the one
-    key ``data_root`` enough to change them all.
+    When a config is read, its root is written into every data set and evaluator; with this function
+    a change of the key ``data_root`` changes them all.
     """
     new = config.get('data_root')
     if not old or not new or old == new:

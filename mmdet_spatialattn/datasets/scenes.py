@@ -1,4 +1,4 @@
-"""A set of clutter digits on disk, in COCO's format.
+"""A set of clutter digits in files, in COCO's format.
 
 ::
 
@@ -7,12 +7,12 @@
     OUT/annotations/train_mixed.json  every training scene once, at one of the levels in turn
     OUT/images/val_00012_level3.png
 
-Beside COCO's own keys an image has ``scene`` and ``level``; an annotation has ``cover`` (share of
-its box that the union of the other boxes covers, exact) and ``glyph`` (the row in scikit-learn's
-set). ``bbox`` is the digit's full extent, hidden parts included, in whole pixels; ``area`` is that
-of the box, so that COCO's size classes mean size and not visibility; ``segmentation`` is what is
-seen of the ink (compressed RLE). Image ids are ``5 * scene + level + 1``: a scene at a level has
-the same id in every set.
+Besides COCO's own keys, an image has ``scene`` and ``level``; an annotation has ``cover`` (the
+exact share of its box that the union of the other boxes covers) and ``glyph`` (its row in
+scikit-learn's set). ``bbox`` is the full extent of the digit, hidden parts included, in whole
+pixels; ``area`` is the area of the box, so that COCO's size classes mean size and not visibility;
+``segmentation`` is the visible ink (compressed RLE). Image ids are ``5 * scene + level + 1``: a
+scene at a level has the same id in every set.
 """
 
 import struct
@@ -24,15 +24,23 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..evaluation.images import Progress, silent
-from ..io import PathLike, atomic_folder, differences, read_json, write_json
+from ..io import (
+    PathLike,
+    atomic_folder,
+    differences,
+    is_empty_folder,
+    read_json,
+    write_bytes,
+    write_json,
+)
+from ..processors import Progress, silent
 from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
 
 MANIFEST = 'scenes.json'
-FORMAT = 'clutter digits, version 1'  # a change of what scenes look like is a new version
+FORMAT = 'clutter digits, version 1'  # a change of the pictures is a new version
 ANNOTATIONS = (*SPLITS, 'train_mixed')
-VAL_SHARE = 5  # one scene in five
-SIZES = (64, 640)  # pixels: the largest digit has room, the digits of val suffice
+VAL_SHARE = 5  # one scene in five is for validation
+SIZES = (64, 640)  # pixels; the largest digit fits, and val has enough digits
 
 _CATEGORIES = [{'id': k + 1, 'name': str(k), 'supercategory': 'digit'} for k in range(10)]
 
@@ -47,23 +55,23 @@ def write_scenes(
 ) -> bool:
     """Write a set of clutter digits, unless the same set is there already.
 
-    The folder appears when it is complete: an interrupted run leaves none. Every image is a
-    function of seed, split, scene, level and size, whatever else is in the set.
+    The folder appears when it is complete; an interrupted call leaves none. Every image is a
+    function of seed, split, scene, level and size, and independent of the rest of the set.
 
     Args:
         out: Folder of the set.
-        images: Number of scenes, each rendered at every level; one in five validates.
+        images: Number of scenes, each rendered at every level; one in five is for validation.
         levels: Clutter levels, from 0 to 4.
         size: Side of the images in pixels.
         seed: Seed of the whole set.
-        progress: Wraps the scenes, whose number it is given, to show how the writing goes.
+        progress: Wraps the scenes, whose number it is given, to show progress.
 
     Returns:
-        Whether it was written; False when it was there.
+        Whether the set was written; ``False`` if it existed.
 
     Raises:
         UserError: An argument is out of range, ``out`` holds something else or cannot be written,
-            or scikit-learn is not installed.
+            or scikit-learn is not installed (:class:`~mmdet_spatialattn.errors.MissingExtra`).
     """
     out = Path(out)
     levels = check_scenes(images, levels, size, seed)
@@ -76,14 +84,13 @@ def write_scenes(
     for split in SPLITS:
         load_glyphs(split)
     with atomic_folder(out) as folder:
-        (folder / 'images').mkdir()
         coco: dict[str, dict[str, Any]] = {name: _empty(manifest) for name in ANNOTATIONS}
         for split, index in progress(jobs, len(jobs)):
             scene = render_scene(split, index, levels, size, seed)
             objects = _objects(scene)
             for level, pixels in scene.images.items():
                 name = f'{split}_{index:05d}_level{level}.png'
-                (folder / 'images' / name).write_bytes(encode_png(pixels))
+                write_bytes(folder / 'images' / name, encode_png(pixels))
                 _add(coco[split], name, index, level, size, objects)
                 if split == 'train' and level == levels[index % len(levels)]:
                     _add(coco['train_mixed'], name, index, level, size, objects)
@@ -94,14 +101,14 @@ def write_scenes(
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Encode ``(H, W, 3)`` RGB of uint8 as PNG: each row as its difference from the one above.
+    """Encode ``(H, W, 3)`` RGB of uint8 as PNG, every row as its difference from the row above.
 
-    Image libraries try five filters per row, which costs twice the time here, and their choice
-    changes between versions.
+    Image libraries try five filters per row, which takes twice the time here, and their choice
+    differs between versions.
     """
     height, width, _ = image.shape
     rows = np.empty((height, 1 + 3 * width), np.uint8)
-    rows[:, 0] = 2  # the filter 'up'
+    rows[:, 0] = 2  # filter type 'up'
     flat = image.reshape(height, -1)
     rows[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
@@ -120,7 +127,7 @@ def encode_png(image: np.ndarray) -> bytes:
 def check_scenes(
     images: int, levels: Iterable[int] = LEVELS, size: int = 160, seed: int = 0
 ) -> list[int]:
-    """Check the parameters of a set; return the levels in order, each once.
+    """Check the parameters of a set; return the levels, sorted and without repetition.
 
     Raises:
         UserError: One of them is out of range.
@@ -139,21 +146,21 @@ def check_scenes(
 
 
 def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
-    """Return whether ``out`` holds the set of ``manifest``; False when it is absent or empty."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    """Return whether ``out`` holds the set of ``manifest``; ``False`` if it is absent or empty."""
+    if not out.exists() or is_empty_folder(out):
         return False
     if not (out / MANIFEST).is_file():
-        raise UserError(f'{out} exists and is no set of scenes: give a new or an empty folder')
-    differing = differences(read_json(out / MANIFEST), manifest)
-    if differing:
-        raise UserError(f'{out} holds another set ({differing}): give another folder, or delete it')
+        raise UserError(f'{out} exists and is not a set of scenes: give a new or an empty folder')
+    changes = differences(read_json(out / MANIFEST), manifest)
+    if changes:
+        raise UserError(f'{out} holds another set ({changes}): give another folder, or delete it')
     expected = manifest['images'] * len(manifest['levels'])
     n_files = sum(1 for _ in (out / 'images').glob('*.png'))
     annotated = all((out / 'annotations' / f'{name}.json').is_file() for name in ANNOTATIONS)
     if n_files != expected or not annotated:
         raise UserError(
-            f'{out} has lost files ({n_files} of {expected} images are left): delete it and run '
-            f'the command again'
+            f'{out} is incomplete ({n_files} of {expected} images exist): delete it and run the '
+            'command again'
         )
     return True
 
@@ -175,11 +182,11 @@ def _empty(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _objects(scene: Scene) -> list[dict[str, Any]]:
-    """Return what the annotations of a scene have in common at all levels."""
+    """Return the content of the annotations of a scene that is the same at all levels."""
     from pycocotools import mask
 
-    seen = np.arange(1, len(scene.labels) + 1)[:, None, None] == scene.owner.T  # (n, W, H)
-    rles = mask.encode(seen.astype(np.uint8, order='C').T)  # (H, W, n) by columns, as it asks
+    visible = np.arange(1, len(scene.labels) + 1)[:, None, None] == scene.owner.T  # (n, W, H)
+    rles = mask.encode(visible.astype(np.uint8, order='C').T)  # (H, W, n), in Fortran order
     return [
         {
             'category_id': label + 1,

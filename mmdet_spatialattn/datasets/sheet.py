@@ -1,4 +1,4 @@
-"""Pictures to look at: boxes drawn on images, images laid out in a table."""
+"""Pictures of a data set: boxes drawn on images, images in a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +27,9 @@ def draw(image: Image.Image, marks: Sequence[Mark], scale: int = 2) -> Image.Ima
     font = ImageFont.load_default(11)
     for box, label in marks:
         x, y, w, h = (scale * value for value in box)
-        for grow, line in ((1, _RIM), (0, _INK)):  # a dark rim, seen on any background
-            pen.rectangle((x - grow, y - grow, x + w - 1 + grow, y + h - 1 + grow), outline=line)
+        for margin, colour in ((1, _RIM), (0, _INK)):  # a dark rim shows on any background
+            corners = (x - margin, y - margin, x + w - 1 + margin, y + h - 1 + margin)
+            pen.rectangle(corners, outline=colour)
         pen.text((x + 2, y), label, fill=_INK, font=font, stroke_width=1, stroke_fill=_RIM)
     return picture
 
@@ -54,12 +55,12 @@ def write_sheet(
 
 
 def preview(folder: PathLike, path: PathLike, scenes: int = 6) -> None:
-    """Write a sheet of a set's first validation scenes: a row per scene, a column per level.
+    """Write a picture of the first validation scenes: a row per scene, a column per level.
 
-    The first column of a row shows the objects' boxes as well.
+    The first column shows the boxes of the objects as well.
 
     Raises:
-        UserError: The set or the sheet cannot be read or written.
+        UserError: The set cannot be read, or the picture cannot be written.
     """
     folder = Path(folder)
     val = read_json(folder / 'annotations' / 'val.json')

@@ -1,25 +1,37 @@
-"""How cluttered objects are, and what that does to a detector."""
+"""Evaluation of detections, overall and in clutter."""
 
-from .clutter import ClutterTable, clutter_measures
-from .coco import Annotations, Detections, load_annotations, load_detections
-from .comparison import Comparison, compare
-from .dose import DoseResponse, dose_response
-from .evaluator import Evaluation, evaluate
-from .strata import Strata, Stratification
+from .curves import CurveKey
+from .error_types import ERROR_TYPES
+from .evaluator import (
+    RunEvaluation,
+    StratumPrecisions,
+    average_precisions,
+    evaluate,
+    evaluate_run,
+    n_steps,
+)
+from .matching import FALSE, IGNORED, IOU_THRESHOLDS, TRUE, Matches, match
+from .metrics import MAX_DETECTIONS
+from .replicates import ERROR_METRIC
+from .task import EvaluationTask, ScopeCounts
 
 __all__ = [
-    'Annotations',
-    'ClutterTable',
-    'Comparison',
-    'Detections',
-    'DoseResponse',
-    'Evaluation',
-    'Strata',
-    'Stratification',
-    'clutter_measures',
-    'compare',
-    'dose_response',
+    'ERROR_METRIC',
+    'ERROR_TYPES',
+    'FALSE',
+    'IGNORED',
+    'IOU_THRESHOLDS',
+    'MAX_DETECTIONS',
+    'TRUE',
+    'CurveKey',
+    'EvaluationTask',
+    'Matches',
+    'RunEvaluation',
+    'ScopeCounts',
+    'StratumPrecisions',
+    'average_precisions',
     'evaluate',
-    'load_annotations',
-    'load_detections',
+    'evaluate_run',
+    'match',
+    'n_steps',
 ]

@@ -1,215 +1,196 @@
-"""Metrics of a resampled data set from the matches of the original one.
-
-In a bootstrap replicate image ``i`` occurs ``w[i]`` times. Nothing is matched again: a precision
-needs, at each true detection, how many detections stand before it, each counted ``w`` times. So the
-detections of a run are boiled down to *curves* once, and a replicate is one running sum over the
-detections and a few operations at each true one. The replicates are worked on 16 at a time, side by
-side in the registers of the processor.
-
-A curve belongs to a class and is a list of *events* along the *entries*, the detections that count
-in its scope, by falling score. At an event a true detection is met, or the number of detections is
-corrected: at this curve's IoU threshold some entries are ignored after all.
-"""
+"""The curves of a run: what is computed of its matches in every bootstrap replicate."""
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ._jit import jit
-from .coco import Annotations
-from .matching import IGNORED, TRUE, Matches
+from ..clutter.scopes import Scope
+from ..coco import Annotations
+from .curve_kernel import Curves, Entries, Events, Marks, Objects, average_over_classes
+from .error_types import CLASS, ERROR_TYPES, LOCALISATION, Errors
+from .matching import IGNORED, IOU_THRESHOLDS, TRUE, Matches
 from .metrics import class_starts
-from .tide import CLASS, ERROR_TYPES, LOCALISATION, Errors
 
-LANES = 16
-"""Replicates worked on at once."""
+_EVENT = np.dtype(
+    [('category', 'i4'), ('position', 'i8'), ('image', 'i4'), ('hit', '?'), ('extra', 'i1')]
+)
 
-FPPI = np.logspace(-2, 0, 9)
-"""False detections per image at which MR^-2 reads the miss rate."""
+
+class CurveKey(NamedTuple):
+    """What a curve, or a row of replicates, measures.
+
+    Attributes:
+        scope: The part of the objects that is scored.
+        metric: Name of the metric, such as ``'AP'`` or ``'MR'``.
+        threshold: IoU threshold, where the metric is one at a single threshold.
+        error: Error type, where the metric says what this type of error costs.
+    """
+
+    scope: Scope
+    metric: str
+    threshold: Optional[float] = None
+    error: Optional[str] = None
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
-    """Curves along the same entries: ``C`` of every class. Each class has its part of every list.
+class CurveBundle:
+    """``C`` curves of every class along the same entries.
 
     Attributes:
-        names: ``(C,)`` what the curves are.
-        entry_image: ``(entries,)`` int32.
-        entry_kind: ``(entries,)`` uint8, the error an entry is, 0 for none.
-        entry_start: ``(classes + 1,)``.
-        mark: ``(marks,)`` int32, rising in a class: after so many entries the sums are kept.
-        mark_start: ``(classes + 1,)``.
-        event_mark: ``(events,)`` int32, which mark of its class an event stands at.
-        event_image: ``(events,)`` int32.
-        event_hit: ``(events,)`` bool, whether a true detection is met.
-        event_extra: ``(events,)`` int8, correction of the number of detections.
-        event_start: ``(classes * C + 1,)``.
-        object_image: ``(objects,)`` int32, the objects of one or more sets, by class in each.
-        object_start: ``(sets * classes + 1,)``.
-        object_set: ``(C,)`` the objects to be found by a curve.
-        base_set: ``(C,)`` a class counts when it has objects of this set.
-        left_out: ``(C,)`` uint8, entries of this kind are none for the curve; 0 for all are.
-        is_miss_rate: ``(C,)`` bool; average precision otherwise.
+        keys: ``(C,)``, what the curves measure.
+        entries, marks, events, objects, curves: See :mod:`.curve_kernel`.
     """
 
-    names: list[str]
-    entry_image: np.ndarray
-    entry_kind: np.ndarray
-    entry_start: np.ndarray
-    mark: np.ndarray
-    mark_start: np.ndarray
-    event_mark: np.ndarray
-    event_image: np.ndarray
-    event_hit: np.ndarray
-    event_extra: np.ndarray
-    event_start: np.ndarray
-    object_image: np.ndarray
-    object_start: np.ndarray
-    object_set: np.ndarray
-    base_set: np.ndarray
-    left_out: np.ndarray
-    is_miss_rate: np.ndarray
+    keys: list[CurveKey]
+    entries: Entries
+    marks: Marks
+    events: Events
+    objects: Objects
+    curves: Curves
 
-    def resample(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return every curve's metric and recall, averaged over classes, each ``(C, LANES)``.
+    def resample(self, weights: np.ndarray) -> np.ndarray:
+        """Return every curve's metric and recall in each replicate, ``(2, C, LANES)``.
 
         Args:
             weights: ``(images, LANES)`` int32, how often each image occurs in each replicate.
         """
-        values, recalls = np.zeros((2, len(self.names), LANES))
-        n_sets = (len(self.object_start) - 1) // (len(self.entry_start) - 1)
-        classes = np.zeros((n_sets, LANES))
-        _resample(
-            weights, weights.sum(0) * FPPI[:, None], self.entry_image, self.entry_kind,
-            self.entry_start, self.mark, self.mark_start, self.event_mark, self.event_image,
-            self.event_hit, self.event_extra, self.event_start, self.object_image,
-            self.object_start, self.object_set, self.base_set, self.left_out, self.is_miss_rate,
-            values, recalls, classes,
-        )  # fmt: skip
-        with np.errstate(invalid='ignore'):  # no class has objects: not a number
-            return values / classes[self.base_set], recalls / classes[self.base_set]
+        return average_over_classes(
+            weights, self.entries, self.marks, self.events, self.objects, self.curves
+        )
 
 
-class Bundler:
-    """Collects curves along the entries of one scope; :meth:`bundle` sorts them for the processor.
+class CurveBuilder:
+    """Collects the curves along the entries of one scope; :meth:`build` makes them a bundle.
 
     Args:
         annotations: The objects.
-        matches: What each detection is.
-        scope: The entries are the detections that count in this scope at any threshold.
-        inside: ``(objects,)`` bool, the objects of that scope.
-        kind: ``(n,)`` uint8, the error that each detection is.
+        matches: The matches of the detections.
+        row: Row of the scope in the matches; its entries are the detections that count in it at
+            any threshold.
+        inside: ``(objects,)`` bool, the objects of the scope.
+        error: ``(n,)`` uint8, the code of each detection's error type.
     """
 
     def __init__(
         self,
         annotations: Annotations,
         matches: Matches,
-        scope: int,
+        row: int,
         inside: np.ndarray,
-        kind: Optional[np.ndarray] = None,
+        error: Optional[np.ndarray] = None,
     ) -> None:
-        self.matches = matches
+        self.annotations, self.matches = annotations, matches
         self.n_classes = len(annotations.category_ids)
-        self.status = matches.status[scope]
-        self.entry = (self.status != IGNORED).any(axis=1)
-        self.before = np.append(0, np.cumsum(self.entry))  # entries before each detection
+        self.status = matches.status[row]
+        self.is_entry = (self.status != IGNORED).any(axis=1)
+        self.n_before = np.append(0, np.cumsum(self.is_entry))  # entries before each detection
         self.class_start = class_starts(matches.category, self.n_classes)
-        self.kind = np.zeros(len(self.entry), np.uint8) if kind is None else kind
-        self.by_class = np.argsort(annotations.category, kind='stable')
-        self.annotations = annotations
-        self.sets: list[np.ndarray] = []
-        self.curves: list[tuple] = []
+        self.error = np.zeros(len(self.is_entry), np.uint8) if error is None else error
+        self.keys: list[CurveKey] = []
         self.events: list[np.ndarray] = []
-        self.add_set(inside)
+        self.object_sets: list[np.ndarray] = []
+        self.properties: list[tuple[int, int, int, bool]] = []  # a row of Curves per curve
+        self.add_object_set(inside)
 
-    def add_set(self, inside: np.ndarray) -> int:
-        """Add a set of objects, ``(objects,)`` bool; returns its number. The scope's has 0."""
-        self.sets.append(inside)
-        return len(self.sets) - 1
+    def add_object_set(self, inside: np.ndarray) -> int:
+        """Add a set of objects, ``(objects,)`` bool; returns its index. That of the scope is 0."""
+        self.object_sets.append(inside)
+        return len(self.object_sets) - 1
 
     def add(
         self,
-        name: str,
+        key: CurveKey,
         events: np.ndarray,
+        *,
         object_set: int = 0,
         base_set: int = 0,
-        left_out: int = 0,
+        excluded_error: int = 0,
         is_miss_rate: bool = False,
     ) -> None:
-        """Add a curve of every class from its events, the rows of :meth:`at` and :meth:`moved`."""
-        self.curves.append((name, object_set, base_set, left_out, is_miss_rate))
-        # Rows at the same place keep their order.
-        self.events.append(events[np.lexsort((events['entries'], events['category']))])
+        """Add a curve of every class from the events of :meth:`events_at` and :meth:`moved`."""
+        self.keys.append(key)
+        self.properties.append((object_set, base_set, excluded_error, is_miss_rate))
+        # Events at the same position keep their order.
+        self.events.append(events[np.lexsort((events['position'], events['category']))])
 
-    def at(self, where: np.ndarray, hit: bool, extra: int) -> np.ndarray:
-        """Return events at detections, given by index in the order of the matches."""
-        rows = self._rows(len(where), hit, extra)
-        rows['category'] = self.matches.category[where]
-        rows['entries'] = self.before[where + 1]
-        rows['image'] = self.matches.image[where]
-        return rows
+    def events_at(self, indices: np.ndarray, *, hit: bool, extra: int) -> np.ndarray:
+        """Return events at detections, given by their indices in the order of the matches."""
+        events = np.empty(len(indices), _EVENT)
+        events['hit'], events['extra'] = hit, extra
+        events['category'] = self.matches.category[indices]
+        events['position'] = self.n_before[indices + 1]
+        events['image'] = self.matches.image[indices]
+        return events
 
-    def moved(self, where: np.ndarray, category: np.ndarray) -> np.ndarray:
-        """Return events of detections that become true ones of another class."""
-        rows = self._rows(len(where), hit=True, extra=1)
-        rows['category'] = category
-        rows['image'] = self.matches.image[where]
+    def moved(self, indices: np.ndarray, category: np.ndarray) -> np.ndarray:
+        """Return events of detections that become true detections of other classes."""
+        events = self.events_at(indices, hit=True, extra=1)
+        events['category'] = category
+        scores = self.matches.scores
         for k in np.unique(category):
-            mine = slice(self.class_start[k], self.class_start[k + 1])
-            moved = category == k
-            place = np.searchsorted(
-                -self.matches.scores[mine], -self.matches.scores[where[moved]], 'left'
-            )
-            rows['entries'][moved] = self.before[self.class_start[k] + place]
-        return rows
+            members = slice(self.class_start[k], self.class_start[k + 1])
+            joining = category == k
+            n_higher = np.searchsorted(-scores[members], -scores[indices[joining]], 'left')
+            events['position'][joining] = self.n_before[self.class_start[k] + n_higher]
+        return events
 
-    @staticmethod
-    def _rows(n: int, hit: bool, extra: int) -> np.ndarray:
-        rows = np.empty(
-            n,
-            [('category', 'i4'), ('entries', 'i8'), ('image', 'i4'), ('hit', '?'), ('extra', 'i1')],
-        )
-        rows['hit'], rows['extra'] = hit, extra
-        return rows
-
-    def bundle(self) -> Bundle:
-        """Return all curves, sorted."""
-        n_curves = len(self.curves)
+    def build(self) -> CurveBundle:
+        """Return the curves, sorted for the compiled loop."""
+        n_curves = len(self.keys)
         events = np.concatenate(self.events)
-        curve = np.arange(n_curves).repeat([len(e) for e in self.events])
+        curve = np.arange(n_curves).repeat([len(part) for part in self.events])
         row = events['category'] * n_curves + curve
         order = np.argsort(row, kind='stable')
         events, row = events[order], row[order]
-        place = events['category'] * np.int64(len(self.entry) + 1) + events['entries']
-        marks, event_mark = np.unique(place, return_inverse=True)
-        mark_class, mark = np.divmod(marks, len(self.entry) + 1)
-        mark_start = class_starts(mark_class, self.n_classes)
-        entry_start = self.before[self.class_start]
-        names, object_set, base_set, left_out, is_miss_rate = zip(*self.curves)
-        categories = self.annotations.category[self.by_class]
-        members = [inside[self.by_class] for inside in self.sets]
-        starts = [np.bincount(categories[m], minlength=self.n_classes) for m in members]
-        return Bundle(
-            names=list(names),
-            entry_image=self.matches.image[self.entry],
-            entry_kind=self.kind[self.entry],
-            entry_start=entry_start,
-            mark=(mark - entry_start[mark_class]).astype(np.int32),
-            mark_start=mark_start,
-            event_mark=(event_mark - mark_start[events['category']]).astype(np.int32),
-            event_image=events['image'].copy(),
-            event_hit=events['hit'].copy(),
-            event_extra=events['extra'].copy(),
-            event_start=np.searchsorted(row, np.arange(self.n_classes * n_curves + 1)),
-            object_image=np.concatenate(
-                [self.annotations.image[self.by_class][m] for m in members]
+        marks, mark_of_event = self._marks(events)
+        return CurveBundle(
+            keys=self.keys,
+            entries=Entries(
+                image=self.matches.image[self.is_entry],
+                error=self.error[self.is_entry],
+                start=self.n_before[self.class_start],
             ),
-            object_start=np.append(0, np.cumsum(np.concatenate(starts))),
+            marks=marks,
+            events=Events(
+                mark=mark_of_event,
+                image=events['image'].copy(),
+                hit=events['hit'].copy(),
+                extra=events['extra'].copy(),
+                start=np.searchsorted(row, np.arange(self.n_classes * n_curves + 1)),
+            ),
+            objects=self._objects(),
+            curves=self._curves(),
+        )
+
+    def _marks(self, events: np.ndarray) -> tuple[Marks, np.ndarray]:
+        """Return the distinct positions of the events, and the index of each event's mark."""
+        stride = np.int64(len(self.is_entry) + 1)
+        places, mark_of_event = np.unique(
+            events['category'] * stride + events['position'], return_inverse=True
+        )
+        category, position = np.divmod(places, stride)
+        start = class_starts(category, self.n_classes)
+        first_entry = self.n_before[self.class_start]
+        marks = Marks((position - first_entry[category]).astype(np.int32), start)
+        return marks, (mark_of_event - start[events['category']]).astype(np.int32)
+
+    def _objects(self) -> Objects:
+        by_class = np.argsort(self.annotations.category, kind='stable')
+        image, category = self.annotations.image[by_class], self.annotations.category[by_class]
+        members = [inside[by_class] for inside in self.object_sets]
+        counts = [np.bincount(category[rows], minlength=self.n_classes) for rows in members]
+        return Objects(
+            image=np.concatenate([image[rows] for rows in members]),
+            start=np.append(0, np.cumsum(np.concatenate(counts))),
+        )
+
+    def _curves(self) -> Curves:
+        object_set, base_set, excluded_error, is_miss_rate = zip(*self.properties)
+        return Curves(
             object_set=np.array(object_set),
             base_set=np.array(base_set),
-            left_out=np.array(left_out, np.uint8),
+            excluded_error=np.array(excluded_error, np.uint8),
             is_miss_rate=np.array(is_miss_rate),
         )
 
@@ -217,166 +198,78 @@ class Bundler:
 def precision_curves(
     annotations: Annotations,
     matches: Matches,
-    scope: int,
+    scope: Scope,
+    row: int,
     inside: np.ndarray,
     errors: Optional[Errors] = None,
-) -> Bundler:
-    """Start the curves of one scope: AP at each threshold and, given errors, AP50 without each.
+) -> CurveBuilder:
+    """Start the curves of a scope: AP at every threshold and, given errors, AP50 without each type.
 
     Args:
         annotations: The objects.
-        matches: What each detection is.
-        scope: Which scope.
-        inside: ``(objects,)`` bool, its objects.
-        errors: Its errors at the first threshold.
+        matches: The matches of the detections.
+        scope: The scope.
+        row: Row of the scope in the matches.
+        inside: ``(objects,)`` bool, the objects of the scope.
+        errors: The errors in the scope at the first threshold.
     """
-    bundler = Bundler(annotations, matches, scope, inside, errors.kind if errors else None)
-    for t in range(matches.status.shape[2]):
-        bundler.add(f'AP@{t}', _events(bundler, t))
+    builder = CurveBuilder(annotations, matches, row, inside, errors.code if errors else None)
+    for t, threshold in enumerate(IOU_THRESHOLDS.tolist()):
+        builder.add(CurveKey(scope, 'AP', threshold), _events_at_threshold(builder, t))
     if errors is None:
-        return bundler
-    base = _events(bundler, 0)
-    for code, name in enumerate(ERROR_TYPES, start=1):
-        fixed = np.flatnonzero((errors.kind == code) & (errors.target >= 0))
-        if name == 'missed':
-            found = bundler.add_set(inside & ~errors.missed)
-            bundler.add(name, base, object_set=found)
+        return builder
+    base = _events_at_threshold(builder, 0)
+    for code, error in enumerate(ERROR_TYPES, start=1):
+        key = CurveKey(scope, 'AP', IOU_THRESHOLDS[0].item(), error)
+        corrected = np.flatnonzero((errors.code == code) & (errors.target >= 0))
+        if error == 'missed':
+            object_set = builder.add_object_set(inside & ~errors.missed)
+            builder.add(key, base, object_set=object_set)
         elif code == LOCALISATION:
-            right = bundler.at(fixed, hit=True, extra=1)
-            bundler.add(name, np.concatenate([base, right]), left_out=code)
+            hits = builder.events_at(corrected, hit=True, extra=1)
+            builder.add(key, np.concatenate([base, hits]), excluded_error=code)
         elif code == CLASS:
-            right = bundler.moved(fixed, annotations.category[errors.target[fixed]])
-            bundler.add(name, np.concatenate([base, right]), left_out=code)
+            hits = builder.moved(corrected, annotations.category[errors.target[corrected]])
+            builder.add(key, np.concatenate([base, hits]), excluded_error=code)
         else:
-            bundler.add(name, base, left_out=code)
-    return bundler
+            builder.add(key, base, excluded_error=code)
+    return builder
 
 
-def _events(bundler: Bundler, threshold: int) -> np.ndarray:
-    status = bundler.status[:, threshold]
-    hits = bundler.at(np.flatnonzero(status == TRUE), hit=True, extra=0)
-    ignored = np.flatnonzero((status == IGNORED) & bundler.entry)
-    return np.concatenate([hits, bundler.at(ignored, hit=False, extra=-1)])
+def _events_at_threshold(builder: CurveBuilder, t: int) -> np.ndarray:
+    status = builder.status[:, t]
+    hits = builder.events_at(np.flatnonzero(status == TRUE), hit=True, extra=0)
+    ignored = np.flatnonzero((status == IGNORED) & builder.is_entry)
+    return np.concatenate([hits, builder.events_at(ignored, hit=False, extra=-1)])
 
 
 def add_miss_rate(
-    bundler: Bundler, name: str, scope: int, inside: np.ndarray, countable: np.ndarray
+    builder: CurveBuilder, scope: Scope, row: int, inside: np.ndarray, countable: np.ndarray
 ) -> None:
-    """Add MR^-2 of a scope to the curves of *all* objects, as every false detection counts in it.
+    """Add MR^-2 of a scope to the curves of *all* objects, because every false detection counts.
 
     Args:
-        bundler: The curves of the scope of all objects.
-        name: What to call the curve.
+        builder: The curves of the scope of all objects.
         scope: The scope whose objects are to be found; those of others are ignored.
-        inside: ``(objects,)`` bool, its objects.
-        countable: ``(n,)`` bool, the detections, in the order of the matches, that are false when
-            they match nothing.
+        row: Row of the scope in the matches.
+        inside: ``(objects,)`` bool, the objects of the scope.
+        countable: ``(n,)`` bool in the order of the matches, whether a detection without a match
+            counts as false.
     """
-    matches = bundler.matches
-    hit = matches.status[scope, :, 0] == TRUE
-    false = ~hit & (matches.first[scope] < 0) & countable
-    counts = hit | false
-    objects = bundler.add_set(inside)
+    matches, is_entry = builder.matches, builder.is_entry
+    hit = matches.status[row, :, 0] == TRUE
+    false = ~hit & (matches.matched_object[row] < 0) & countable
+    object_set = builder.add_object_set(inside)
     events = [
-        bundler.at(np.flatnonzero(hit & bundler.entry), hit=True, extra=0),
-        bundler.at(np.flatnonzero(hit & ~bundler.entry), hit=True, extra=1),
-        bundler.at(np.flatnonzero(false & ~bundler.entry), hit=False, extra=1),
-        bundler.at(np.flatnonzero(~counts & bundler.entry), hit=False, extra=-1),
+        builder.events_at(np.flatnonzero(hit & is_entry), hit=True, extra=0),
+        builder.events_at(np.flatnonzero(hit & ~is_entry), hit=True, extra=1),
+        builder.events_at(np.flatnonzero(false & ~is_entry), hit=False, extra=1),
+        builder.events_at(np.flatnonzero(~hit & ~false & is_entry), hit=False, extra=-1),
     ]
-    bundler.add(name, np.concatenate(events), objects, objects, is_miss_rate=True)
-
-
-@jit
-def _resample(
-    weights, allowed, entry_image, entry_kind, entry_start, mark, mark_start, event_mark,
-    event_image, event_hit, event_extra, event_start, object_image, object_start, object_set,
-    base_set, left_out, is_miss_rate, values, recalls, classes,
-):  # fmt: skip  # pragma: no cover
-    n_classes, n_curves, n_sets = len(entry_start) - 1, len(object_set), len(classes)
-    n_kinds = 6 if left_out.max() > 0 else 1
-    smallest = np.spacing(1.0)
-    sums = np.zeros((n_kinds, LANES), np.int32)
-    kept = np.empty(((mark_start[1:] - mark_start[:-1]).max() + 1, n_kinds, LANES), np.int32)
-    longest = (event_start[1:] - event_start[:-1]).max() + 1
-    precision, steps = np.empty((longest, LANES)), np.empty((longest, LANES))
-    n_objects = np.empty((n_sets, LANES))
-    hits, extra, best, area = np.empty((4, LANES))
-    found = np.empty((len(allowed), LANES))
-    for k in range(n_classes):
-        n_objects[:] = 0
-        for s in range(n_sets):
-            for o in range(object_start[s * n_classes + k], object_start[s * n_classes + k + 1]):
-                for lane in range(LANES):
-                    n_objects[s, lane] += weights[object_image[o], lane]
-            for lane in range(LANES):
-                classes[s, lane] += n_objects[s, lane] > 0
-
-        # Running sums over the entries, kept where an event stands.
-        sums[:] = 0
-        entry = entry_start[k]
-        for m in range(mark_start[k], mark_start[k + 1]):
-            while entry < entry_start[k] + mark[m]:
-                for lane in range(LANES):
-                    sums[0, lane] += weights[entry_image[entry], lane]
-                if n_kinds > 1 and entry_kind[entry] > 0:
-                    for lane in range(LANES):
-                        sums[entry_kind[entry], lane] += weights[entry_image[entry], lane]
-                entry += 1
-            # Not kept[...] = sums, whose words for a wrong shape take longest to compile.
-            for kind in range(n_kinds):
-                for lane in range(LANES):
-                    kept[m - mark_start[k], kind, lane] = sums[kind, lane]
-
-        for c in range(n_curves):
-            hits[:] = 0
-            extra[:] = 0
-            found[:] = 0
-            wanted, base, out = n_objects[object_set[c]], n_objects[base_set[c]], left_out[c]
-            n = 0
-            for e in range(event_start[k * n_curves + c], event_start[k * n_curves + c + 1]):
-                weight, at = weights[event_image[e]], kept[event_mark[e]]
-                if event_extra[e] != 0:
-                    for lane in range(LANES):
-                        extra[lane] += event_extra[e] * weight[lane]
-                if not event_hit[e]:
-                    continue
-                for lane in range(LANES):
-                    hits[lane] += weight[lane]
-                    total = at[0, lane] + extra[lane]
-                    if out > 0:
-                        total -= at[out, lane]
-                    precision[n, lane] = hits[lane] / (total + smallest)
-                    # How many of the recalls 0, 0.01, ..., 1 are reached; exact, as n * 0.01 is
-                    # how NumPy makes them.
-                    recall = hits[lane] / wanted[lane]
-                    step = np.floor(recall * 100 + 0.5)
-                    steps[n, lane] = step + 1 if step * 0.01 <= recall else step
-                if is_miss_rate[c]:
-                    for r in range(len(allowed)):
-                        for lane in range(LANES):
-                            total = at[0, lane] + extra[lane]
-                            if total - hits[lane] <= allowed[r, lane]:
-                                found[r, lane] = hits[lane]
-                n += 1
-            for lane in range(LANES):
-                if base[lane] > 0 and wanted[lane] > 0:
-                    recalls[c, lane] += hits[lane] / wanted[lane]
-            if is_miss_rate[c]:
-                for lane in range(LANES):
-                    if base[lane] > 0:
-                        log = 0.0
-                        for r in range(len(allowed)):
-                            log += np.log(max(1 - found[r, lane] / wanted[lane], 1e-10))
-                        values[c, lane] += np.exp(log / len(allowed))
-                continue
-            # The precision at a recall is the best one at it or beyond.
-            best[:] = 0
-            area[:] = 0
-            for i in range(n - 1, -1, -1):
-                for lane in range(LANES):
-                    best[lane] = max(best[lane], precision[i, lane])
-                    reached = steps[i - 1, lane] if i > 0 else 0.0
-                    area[lane] += best[lane] * (steps[i, lane] - reached)
-            for lane in range(LANES):
-                if base[lane] > 0 and wanted[lane] > 0:
-                    values[c, lane] += area[lane] / 101
+    builder.add(
+        CurveKey(scope, 'MR'),
+        np.concatenate(events),
+        object_set=object_set,
+        base_set=object_set,
+        is_miss_rate=True,
+    )

@@ -1,172 +1,71 @@
-"""One run, evaluated: COCO's numbers, the same in every stratum, and both in replicates."""
+"""Evaluation of one run: COCO's statistics, metrics by stratum, error types, and replicates."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Callable, Optional
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable, Optional, Union
 
 import numpy as np
 
-from ..errors import UserError
-from .clutter import ENOUGH
-from .coco import (
-    Annotations,
+from ..clutter.scopes import SIZES, Scope, charged_strata, members
+from ..clutter.strata import StrataLike, stratify
+from ..coco import (
     AnnotationSource,
     Detections,
     DetectionSource,
     load_annotations,
     load_detections,
 )
-from .curves import LANES, Bundle, add_miss_rate, precision_curves
-from .jaccard import jaccard
-from .matching import IOU_THRESHOLDS, Matches, match
-from .metrics import coco_statistics, count_objects
-from .strata import Scope, StrataLike, Stratification, charge, members, scopes, stratify
-from .tide import ERROR_TYPES, find_errors
+from ..processors import count_processors
+from ..results import OVERALL, Evaluation, Refused
+from ..results.estimates import Metrics
+from .curves import CurveKey, precision_curves
+from .error_types import find_errors
+from .jaccard import best_jaccard, jaccard_by_image
+from .matching import Matches, match
+from .metrics import MAX_DETECTIONS, UNDEFINED, coco_statistics, count_objects
+from .replicates import bundle_curves, mean_over_thresholds, precision_lift, scope_replicates
+from .resampling import Statistic, n_blocks, no_step, resample
+from .task import EvaluationTask
 
-CAPS = (1, 10, 100)
-"""COCO's ``maxDets``."""
-
-ENOUGH_IMAGES = 10
-"""Images, or groups of them, that a stratum needs before anything is concluded from it: they are
-what is resampled."""
-
-SLICES = 2 * LANES
-"""Random slices of the images that tell how much AP rises because a stratum is small."""
-
-ERROR_PREFIX = 'dAP50 '
-"""What precedes an error type in the name of a metric: AP50 gained if there were no such error."""
+_SIZE_OF_METRIC = {f'{metric}{size[0]}': size for metric in ('AP', 'AR') for size in SIZES}
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
-    """What all runs of a comparison share.
+class RunEvaluation:
+    """The evaluation of one run, with the replicates that a comparison needs.
 
     Attributes:
-        annotations: The objects.
-        strata: The objects sorted into strata.
-        iou_type: ``'bbox'`` or ``'segm'``.
-        caps: COCO's ``maxDets``.
-        engine: Who matches.
-        group_by: Field of the images: those with the same value are resampled together.
-        groups: ``(images,)`` int, the group of each image; its own by default.
-
-    Raises:
-        UserError: An image lacks the field to group by, or there are too few groups.
+        evaluation: The result, to be shown and stored.
+        replicates: ``(1 + B,)`` of every metric in every scope: the observed value, followed by its
+            bootstrap replicates; NaN where undefined.
     """
 
-    annotations: Annotations
-    strata: Stratification
-    iou_type: str = 'bbox'
-    caps: tuple[int, ...] = CAPS
-    engine: str = 'auto'
-    group_by: Optional[str] = None
-    groups: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, 'groups', _group(self.annotations, self.group_by))
-
-    @cached_property
-    def scopes(self) -> list[Scope]:
-        """All that is scored; overall is the first, its sizes follow."""
-        return scopes(len(self.strata.names))
-
-    @cached_property
-    def inside(self) -> np.ndarray:
-        """``(scopes, objects)`` bool, the objects of each scope."""
-        found = members(self.scopes, self.annotations.area, self.strata.labels)
-        return found & ~self.annotations.iscrowd
-
-    @property
-    def n_images(self) -> int:
-        return len(self.annotations.image_ids)
-
-    @property
-    def unit(self) -> str:
-        """What is resampled: ``'images'`` or ``'groups'`` of them."""
-        return 'groups' if self.group_by else 'images'
-
-    @cached_property
-    def counts(self) -> dict[Scope, dict[str, int]]:
-        """How many objects each scope holds, how many images hold them, and groups, if any."""
-        return {scope: self._count(mine) for scope, mine in zip(self.scopes, self.inside)}
-
-    def _count(self, mine: np.ndarray) -> dict[str, int]:
-        images = np.unique(self.annotations.image[mine])
-        count = {'objects': int(mine.sum()), 'images': len(images)}
-        return {**count, self.unit: len(np.unique(self.groups[images]))}
-
-    def refusal(self, *scopes: Scope) -> Optional[str]:
-        """Return why nothing can be concluded from some scopes, if so."""
-        for scope in scopes:
-            name = 'all' if scope.stratum is None else f"'{self.strata.names[scope.stratum]}'"
-            name += f' ({scope.size})' if scope.size else ''
-            for what, enough in (('objects', ENOUGH), (self.unit, ENOUGH_IMAGES)):
-                count = self.counts[scope][what]
-                if count < enough:
-                    return f'{name}: {count} {what}; a conclusion needs {enough}'
-        return None
-
-
-def _group(annotations: Annotations, by: Optional[str]) -> np.ndarray:
-    n_images = len(annotations.image_ids)
-    if by is None:
-        return np.arange(n_images)
-    values = annotations.image_field(by)
-    number = {value: n for n, value in enumerate(dict.fromkeys(values))}
-    if len(number) < ENOUGH_IMAGES:
-        raise UserError(
-            f"{annotations.source}: '{by}' puts the {n_images} images into {len(number)} groups; "
-            f'resampling them needs {ENOUGH_IMAGES}: group by a field with more values, or by none '
-            'if the images are independent'
-        )
-    return np.array([number[value] for value in values])
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """One run against one set of annotations.
-
-    Attributes:
-        source: Where the detections came from.
-        overall: COCO's twelve numbers by name, equal to pycocotools' to the last bit (-1 where
-            undefined); ``MR``, the log-average miss rate MR^-2; with one class ``JI``.
-        strata: By name of the stratum ``objects`` and ``images``, how many there are; ``AP``,
-            ``AP50``, ``AP75``, ``AR<cap>``, ``MR``, with one class ``JI``; and ``AP_lift``, by how
-            much the AP of random images that hold as many objects exceeds the overall AP, merely
-            because they are fewer. NaN where undefined.
-        error_counts: How many errors of each type there are, ``'overall'`` and by stratum.
-        replicates: ``(1 + B,)`` of each metric in each scope: as measured, and in replicates.
-        notes: What a user should know, one sentence each.
-    """
-
-    source: str
-    overall: dict[str, float]
-    strata: dict[str, dict[str, float]]
-    error_counts: dict[str, dict[str, int]]
-    replicates: dict[tuple[Scope, str], np.ndarray]
-    notes: tuple[str, ...] = ()
+    evaluation: Evaluation
+    replicates: dict[CurveKey, np.ndarray]
 
 
 def evaluate(
     annotations: AnnotationSource,
     detections: DetectionSource,
+    *,
     strata: StrataLike = 'cover',
     iou_type: str = 'bbox',
-    max_detections: tuple[int, ...] = CAPS,
+    max_detections: tuple[int, ...] = MAX_DETECTIONS,
     engine: str = 'auto',
 ) -> Evaluation:
     """Evaluate one run, overall and in every stratum.
 
     Args:
-        annotations: A COCO annotation file, what stands in one, or loaded annotations.
-        detections: A file of detections, what stands in one, or loaded detections.
-        strata: ``'cover:0.1,0.3'`` and the like, or sorted objects.
+        annotations: A COCO annotation file, its content, or loaded annotations.
+        detections: A file of detections, its content, or loaded detections.
+        strata: A rule such as ``'cover:0.1,0.3'`` (see
+            :meth:`~mmdet_spatialattn.clutter.Strata.parse`), or objects that are sorted already.
         iou_type: ``'bbox'`` or ``'segm'``.
         max_detections: COCO's ``maxDets``, rising.
-        engine: ``'auto'``, ``'compiled'`` or ``'pycocotools'``.
+        engine: Matching backend: ``'auto'``, ``'compiled'``, or ``'pycocotools'``, the slow
+            reference.
 
     Raises:
         UserError: A file is broken, or the two do not belong together.
@@ -180,99 +79,89 @@ def evaluate(
         ...         {'id': 2, 'image_id': 1, 'category_id': 1, 'bbox': [5, 0, 10, 10]},
         ...     ],
         ... }
-        >>> found = [{'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 10, 10], 'score': 0.9}]
-        >>> evaluate(annotations, found).strata['crowded']['AR100']
+        >>> detections = [{'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 10, 10], 'score': 0.9}]
+        >>> evaluate(annotations, detections).metrics['crowded']['AR100']
         0.5
     """
-    truth = load_annotations(annotations)
-    problem = Problem(truth, stratify(strata, truth), iou_type, tuple(max_detections), engine)
-    with ThreadPoolExecutor(n_cpus()) as pool:
-        found = load_detections(detections, truth, iou_type)
-        return evaluate_run(problem, found, n_boot=0, seed=0, run=pool.map)
-
-
-def n_cpus() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    loaded = load_annotations(annotations)
+    task = EvaluationTask(
+        loaded, stratify(loaded, strata), iou_type, tuple(max_detections), engine
+    )  # fmt: skip
+    with ThreadPoolExecutor(count_processors()) as pool:
+        run = load_detections(detections, loaded, iou_type=iou_type)
+        return evaluate_run(task, run, map_fn=pool.map).evaluation
 
 
 def evaluate_run(
-    problem: Problem,
+    task: EvaluationTask,
     detections: Detections,
-    n_boot: int,
-    seed: int,
-    run: Callable = map,
-    tick: Callable = lambda: None,
-) -> Evaluation:
-    """Evaluate one run with ``n_boot`` replicates.
+    *,
+    n_boot: int = 0,
+    seed: int = 0,
+    map_fn: Callable = map,
+    on_step: Callable[[], None] = no_step,
+) -> RunEvaluation:
+    """Evaluate one run, with bootstrap replicates of every metric.
 
     Args:
-        problem: What is shared; all runs with the same ``seed`` see the same replicates.
-        detections: What was found.
+        task: What to evaluate on; all runs with the same ``seed`` have the same replicates.
+        detections: The detections of the run.
         n_boot: Number of replicates.
-        seed: Of the replicates.
-        run: Maps a function over parts of the work; results do not depend on it.
-        tick: Called after every step, ``n_steps(n_boot)`` times.
+        seed: Seed of the bootstrap.
+        map_fn: Maps a function over parts of the work; the results do not depend on it.
+        on_step: Called after every step, ``n_steps(n_boot)`` times.
     """
-    of, n_strata = problem.annotations, len(problem.strata.names)
-    charged = charge(of, detections, problem.strata)
-    countable = members(problem.scopes, detections.area, charged)
-    cap = problem.caps[-1]
-    matches = match(
-        of, detections, problem.inside, countable, cap, engine=problem.engine, run=run
-    )  # fmt: skip
-    tick()
-    whole = [i for i, scope in enumerate(problem.scopes) if scope.size is None]
-    errors = dict(zip(whole, find_errors(of, detections, matches, problem.inside, whole, run)))
-    curves = [
-        precision_curves(of, matches, i, problem.inside[i], errors.get(i))
-        for i in range(len(problem.scopes))
-    ]
-    for i in whole:
-        add_miss_rate(curves[0], f'MR {i}', i, problem.inside[i], countable[0][matches.order])
-    bundles = list(run(lambda one: one.bundle(), curves))
-    indices = None
-    if len(of.category_ids) == 1:
-        indices = jaccard(of, detections, matches, problem.strata.labels, charged, n_strata, run)
-    tick()
-    values, recalls = _resample(problem, bundles, n_boot, seed, run, tick, indices)
-    replicates = _metrics(problem, whole, bundles, values, recalls)
-    n_objects = count_objects(of.category, problem.inside, len(of.category_ids))
-    lift = _lift(problem, bundles[0], replicates[Scope(), 'AP'][0], run)
-    names = ['MR', *(['JI'] if indices is not None else [])]
-    overall = coco_statistics(matches, n_objects, problem.caps)
-    overall |= {name: float(replicates[Scope(), name][0]) for name in names}
-    names = ['AP', 'AP50', 'AP75', f'AR{cap}', *names]
-    return Evaluation(
-        source=detections.source,
-        overall=overall,
-        strata={
-            stratum: {
-                **problem.counts[Scope(s)],
-                **{name: float(replicates[Scope(s), name][0]) for name in names},
-                'AP_lift': lift[s],
-            }
-            for s, stratum in enumerate(problem.strata.names)
-        },
-        error_counts={
-            name: {
-                **{e: int((errors[i].kind == k).sum()) for k, e in enumerate(ERROR_TYPES[:-1], 1)},
-                ERROR_TYPES[-1]: int(errors[i].missed.sum()),
-            }
-            for name, i in zip(('overall', *problem.strata.names), whole)
-        },
-        replicates=replicates,
-        notes=tuple(_notes(problem, detections, matches)),
+    annotations = task.annotations
+    charged = charged_strata(annotations, detections, task.strata)
+    countable = members(task.scopes, detections.area, charged)
+    matches = _match(task, detections, task.inside, countable, map_fn)
+    on_step()
+    named_scopes = list(task.named_scopes.values())
+    rows = [task.scopes.index(scope) for scope in named_scopes]
+    errors_by_row = find_errors(annotations, detections, matches, task.inside, rows, map_fn)
+    errors = dict(zip(named_scopes, errors_by_row))
+    bundles = bundle_curves(task, matches, errors, countable[0], map_fn)
+    statistics: dict[Union[Scope, str], Statistic] = {
+        scope: bundle.resample for scope, bundle in bundles.items()
+    }
+    if len(annotations.category_ids) == 1:
+        by_image = jaccard_by_image(annotations, detections, matches, task.strata, charged, map_fn)
+        statistics['JI'] = partial(best_jaccard, by_image)
+    on_step()
+    values = resample(
+        statistics, task.groups, n_boot=n_boot, seed=seed, map_fn=map_fn, on_step=on_step
     )
+    replicates: dict[CurveKey, np.ndarray] = {}
+    for scope, bundle in bundles.items():
+        replicates |= scope_replicates(bundle, scope, values[scope], task.max_detections[-1])
+    if 'JI' in values:
+        for scope, index in zip(named_scopes, values['JI']):
+            replicates[CurveKey(scope, 'JI')] = index
+    overall_ap = replicates[CurveKey(Scope(), 'AP')][0]
+    lift = precision_lift(task, bundles[Scope()], overall_ap, map_fn)
+    evaluation = Evaluation(
+        source=detections.source,
+        strata=task.describe_strata(),
+        metrics=_metrics(task, matches, replicates, lift),
+        errors={name: errors[scope].count() for name, scope in task.named_scopes.items()},
+        notes=tuple(_notes(task, detections, matches)),
+    )
+    return RunEvaluation(evaluation, replicates)
+
+
+def n_steps(n_boot: int) -> int:
+    """Return how often :func:`evaluate_run` and :func:`average_precisions` call ``on_step``."""
+    return 2 + n_blocks(n_boot)
 
 
 @dataclass(frozen=True, eq=False)
-class Precisions:
+class StratumPrecisions:
     """The AP of one run in every stratum.
 
     Attributes:
         source: Where the detections came from.
-        values: ``(strata, 1 + B)``, as measured and in replicates.
+        values: ``(strata, 1 + B)``: the observed value, followed by its bootstrap replicates; NaN
+            where undefined.
         notes: What a user should know, one sentence each.
     """
 
@@ -282,165 +171,113 @@ class Precisions:
 
 
 def average_precisions(
-    problem: Problem,
+    task: EvaluationTask,
     detections: Detections,
-    n_boot: int,
-    seed: int,
-    run: Callable = map,
-    tick: Callable = lambda: None,
-) -> Precisions:
-    """Evaluate the AP of one run in every stratum, with ``n_boot`` replicates.
+    *,
+    n_boot: int = 0,
+    seed: int = 0,
+    map_fn: Callable = map,
+    on_step: Callable[[], None] = no_step,
+) -> StratumPrecisions:
+    """Evaluate the AP of one run in every stratum, with bootstrap replicates.
 
-    Equal to what :func:`evaluate_run`, whose arguments it takes, gives, and faster: nothing else is
-    computed.
+    The values are equal to those of :func:`evaluate_run`, which takes the same arguments; it is
+    faster because it computes nothing else.
     """
-    which = [Scope(s) for s in range(len(problem.strata.names))]
-    inside = problem.inside[[problem.scopes.index(scope) for scope in which]]
-    charged = charge(problem.annotations, detections, problem.strata)
-    matches = match(
-        problem.annotations,
+    scopes = [Scope(s) for s in range(len(task.strata.names))]
+    inside = task.inside[[task.scopes.index(scope) for scope in scopes]]
+    charged = charged_strata(task.annotations, detections, task.strata)
+    countable = members(scopes, detections.area, charged)
+    matches = _match(task, detections, inside, countable, map_fn)
+    on_step()
+    bundles = {
+        scope: precision_curves(task.annotations, matches, scope, row, inside[row]).build()
+        for row, scope in enumerate(scopes)
+    }
+    on_step()
+    values = resample(
+        {scope: bundle.resample for scope, bundle in bundles.items()},
+        task.groups,
+        n_boot=n_boot,
+        seed=seed,
+        map_fn=map_fn,
+        on_step=on_step,
+    )
+    return StratumPrecisions(
+        source=detections.source,
+        values=np.stack(
+            [mean_over_thresholds(bundle, values[s][0]) for s, bundle in bundles.items()]
+        ),
+        notes=tuple(_notes(task, detections, matches)),
+    )
+
+
+def _match(
+    task: EvaluationTask,
+    detections: Detections,
+    inside: np.ndarray,
+    countable: np.ndarray,
+    map_fn: Callable,
+) -> Matches:
+    return match(
+        task.annotations,
         detections,
         inside,
-        members(which, detections.area, charged),
-        problem.caps[-1],
-        engine=problem.engine,
-        run=run,
+        countable,
+        max_detections=task.max_detections[-1],
+        engine=task.engine,
+        map_fn=map_fn,
     )
-    tick()
-    bundles = [
-        precision_curves(problem.annotations, matches, i, mine).bundle()
-        for i, mine in enumerate(inside)
-    ]
-    tick()
-    values, _ = _resample(problem, bundles, n_boot, seed, run, tick)
-    return Precisions(
-        source=detections.source,
-        values=np.stack([value.mean(axis=0) for value in values]),
-        notes=tuple(_notes(problem, detections, matches)),
-    )
-
-
-def _resample(
-    problem: Problem,
-    bundles: list[Bundle],
-    n_boot: int,
-    seed: int,
-    run: Callable,
-    tick: Callable,
-    indices: Optional[np.ndarray] = None,
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return values and recalls of every bundle, each ``(C, 1 + n_boot)``; values of JI last."""
-
-    def block(number: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        weights = replicate(problem.groups, seed, number)
-        found = [bundle.resample(weights) for bundle in bundles]
-        index = [] if indices is None else [_best_index(indices, weights)]
-        return [values for values, _ in found] + index, [recalls for _, recalls in found]
-
-    blocks = []
-    for result in run(block, range(n_blocks(n_boot))):
-        blocks.append(result)
-        tick()
-    columns = slice(0, 1 + n_boot)
-    values, recalls = (
-        [np.concatenate(parts, axis=1)[:, columns] for parts in zip(*half)] for half in zip(*blocks)
-    )
-    return values, recalls
-
-
-def n_blocks(n_boot: int) -> int:
-    """Return how many blocks hold the measured data and the replicates."""
-    return -(-(1 + n_boot) // LANES)
-
-
-def n_steps(n_boot: int) -> int:
-    """Return how often :func:`evaluate_run` ticks."""
-    return 2 + n_blocks(n_boot)
-
-
-def replicate(groups: np.ndarray, seed: int, block: int) -> np.ndarray:
-    """Return how often each image occurs, ``(images, LANES)`` int32; once in the very first lane.
-
-    As many groups are drawn as there are, each with all of its images (the cluster bootstrap;
-    Davison and Hinkley 1997, Sec. 3.8). A block depends on nothing but the arguments, so that
-    threads cannot change it.
-
-    Args:
-        groups: ``(images,)`` the number of the group that each image belongs to.
-        seed: Of all replicates.
-        block: Which of the blocks of replicates.
-    """
-    n_groups = int(groups.max()) + 1
-    rng = np.random.default_rng([seed, block])
-    drawn = rng.integers(0, n_groups, (LANES, n_groups))
-    counts = np.stack([np.bincount(row, minlength=n_groups) for row in drawn], axis=1)
-    if block == 0:
-        counts[:, 0] = 1
-    return counts.astype(np.int32)[groups]
-
-
-def _best_index(indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the Jaccard index of every replicate, ``(1 + strata, LANES)``."""
-    defined = ~np.isnan(indices)
-    with np.errstate(invalid='ignore'):
-        return np.max(np.where(defined, indices, 0) @ weights / (defined @ weights), axis=1)
 
 
 def _metrics(
-    problem: Problem,
-    whole: list[int],
-    bundles: list[Bundle],
-    values: list[np.ndarray],
-    recalls: list[np.ndarray],
-) -> dict[tuple[Scope, str], np.ndarray]:
-    n = len(IOU_THRESHOLDS)
-    at_75 = IOU_THRESHOLDS.tolist().index(0.75)
-    found = {}
-    for scope, bundle, value, recall in zip(problem.scopes, bundles, values, recalls):
-        found[scope, 'AP'] = value[:n].mean(axis=0)
-        found[scope, 'AP50'] = value[0]
-        found[scope, 'AP75'] = value[at_75]
-        found[scope, f'AR{problem.caps[-1]}'] = recall[:n].mean(axis=0)
-        for name, row in zip(bundle.names[n:], value[n:]):
-            if name in ERROR_TYPES:
-                found[scope, ERROR_PREFIX + name] = row - value[0]
-            else:
-                found[problem.scopes[int(name.removeprefix('MR '))], 'MR'] = row
-    for i, row in zip(whole, values[-1] if len(values) > len(bundles) else ()):
-        found[problem.scopes[i], 'JI'] = row
-    return found
+    task: EvaluationTask,
+    matches: Matches,
+    replicates: dict[CurveKey, np.ndarray],
+    lift: np.ndarray,
+) -> dict[str, Metrics]:
+    """Return the observed metrics of every named scope.
+
+    Args:
+        task: What was evaluated on.
+        matches: The matches of the run.
+        replicates: As in :class:`RunEvaluation`.
+        lift: ``(strata,)``, by how much AP rises because a stratum has few objects.
+    """
+    annotations = task.annotations
+    n_objects = count_objects(annotations.category, task.inside, len(annotations.category_ids))
+    statistics = coco_statistics(matches, n_objects, task.max_detections)
+    coco_metrics = {
+        name: _no_objects(_SIZE_OF_METRIC.get(name)) if value == UNDEFINED else value
+        for name, value in statistics.items()
+    }
+    metrics: dict[str, Metrics] = {
+        name: {
+            key.metric: _no_objects() if np.isnan(row[0]) else float(row[0])
+            for key, row in replicates.items()
+            if key.scope == scope and key.error is None
+        }
+        for name, scope in task.named_scopes.items()
+    }
+    others = {name: v for name, v in metrics[OVERALL].items() if name not in coco_metrics}
+    metrics[OVERALL] = {**coco_metrics, **others}
+    for name, value in zip(task.strata.names, lift.tolist()):
+        metrics[name]['AP_lift'] = _no_objects() if np.isnan(value) else value
+    return metrics
 
 
-def _lift(problem: Problem, bundle: Bundle, ap: float, run: Callable) -> list[float]:
-    """Return by how much AP rises when there are only as many objects as in each stratum."""
-    n, n_strata = len(IOU_THRESHOLDS), len(problem.strata.names)
-    counts = [problem.counts[Scope(s)]['objects'] for s in (None, *range(n_strata))]
-    share = [count / max(counts[0], 1) for count in counts[1:]]
-
-    def slices(seed: tuple[int, int]) -> np.ndarray:
-        stratum, block = seed
-        rng = np.random.default_rng([1, stratum, block])
-        taken = [
-            rng.permutation(problem.n_images) < share[stratum] * problem.n_images
-            for _ in range(LANES)
-        ]
-        return bundle.resample(np.stack(taken, axis=1).astype(np.int32))[0][:n].mean(axis=0)
-
-    blocks = [(s, b) for s in range(len(share)) for b in range(SLICES // LANES)]
-    found = np.array(list(run(slices, blocks))).reshape(len(share), -1)
-    defined = ~np.isnan(found)
-    with np.errstate(invalid='ignore'):
-        return (np.where(defined, found, 0).sum(axis=1) / defined.sum(axis=1) - ap).tolist()
+def _no_objects(size: Optional[str] = None) -> Refused:
+    return Refused(f'no {size} objects' if size else 'no objects')
 
 
-def _notes(problem: Problem, detections: Detections, matches: Matches) -> Iterator[str]:
+def _notes(task: EvaluationTask, detections: Detections, matches: Matches) -> Iterator[str]:
     yield from detections.notes
-    cap = problem.caps[-1]
+    cap = task.max_detections[-1]
     full = len(np.unique(matches.image[matches.rank == cap - 1]))
     if full:
-        lost = len(detections) - len(matches.order)
+        excess = len(detections) - len(matches.order)
         yield (
             f'{detections.source}: {full} images reach the cap of {cap} detections of a class; '
-            f'{lost} detections beyond it are not counted (COCO counts no more; raise '
+            f'{excess} detections beyond it are not counted (COCO counts no more; raise '
             'max_detections to count them)'
         )

@@ -1,44 +1,46 @@
-"""Which detection finds which object: pycocotools' rules, compiled, for many scopes at once.
+"""Matching of detections to objects by pycocotools' rules, compiled, for many scopes at once.
 
-A *scope* is a part of the objects that is scored by itself: all, those of a COCO size, those of a
-stratum. The objects outside a scope are ignored regions in it, as crowd regions are, and a
-detection that matches nothing counts as false in the scopes it is charged to. That is what
-pycocotools does with its area ranges, so equality can be tested match for match.
+A *scope* is a part of the objects that is scored by itself: all objects, those of a COCO size,
+those of a stratum. In a scope the objects outside it are ignore regions, as crowd regions are, and
+a detection without a match counts as false only if it is countable there. pycocotools treats its
+area ranges in the same way, so the matches can be compared with pycocotools' one by one.
 """
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
+from ..coco import Annotations, Detections
 from ..errors import UserError, did_you_mean
-from ._jit import jit
-from .coco import Annotations, Detections
-from .pairs import Groups, group, pairs
+from ..jit import jit
+from .pairs import MatchingGroups, compute_pairs, group_for_matching
 
 # pycocotools' own expression: np.arange gives other last bits.
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, int(np.round((0.95 - 0.5) / 0.05)) + 1, endpoint=True)
-"""The ten IoU thresholds of COCO, bit for bit as pycocotools has them."""
+"""The ten IoU thresholds of COCO, bit for bit as in pycocotools."""
 
 FALSE, TRUE, IGNORED = 0, 1, 2
-"""What a detection is in a scope at a threshold."""
+"""Status of a detection in a scope at an IoU threshold."""
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The detections of a run that count, by class and falling score, and what each of them is.
+    """The detections of a run, sorted by class and falling score, and their status in each scope.
 
-    Where scores tie, the order is that of pycocotools: image id, then place in the file.
+    Detections with equal scores are in the order of pycocotools: by image id, then by position in
+    the file.
 
     Attributes:
-        order: ``(n,)`` index into the detections; those beyond the cap are missing.
+        order: ``(n,)``, indices into the detections; those beyond ``max_detections`` are missing.
         category: ``(n,)`` int32, not falling.
         image: ``(n,)`` int32.
         scores: ``(n,)`` float64, falling within a class.
-        rank: ``(n,)`` int32, how many of the same image and class come before.
+        rank: ``(n,)`` int32, number of detections of the same image and class with a higher score.
         status: ``(scopes, n, thresholds)`` uint8, one of FALSE, TRUE, IGNORED.
-        first: ``(scopes, n)`` int32, the object matched at the first threshold, -1 for none.
+        matched_object: ``(scopes, n)`` int32, the object matched at the first threshold; -1 for
+            none.
     """
 
     order: np.ndarray
@@ -47,52 +49,69 @@ class Matches:
     scores: np.ndarray
     rank: np.ndarray
     status: np.ndarray
-    first: np.ndarray
+    matched_object: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """What an engine works on. Columns are in the order of the groups."""
+class _MatchingInputs:
+    """The inputs of a matching backend; columns are in the order of the groups."""
 
     annotations: Annotations
     detections: Detections
-    groups: Groups
-    ignored: np.ndarray  # (scopes, objects)
-    uncharged: np.ndarray  # (scopes, detections)
+    groups: MatchingGroups
+    ignored: np.ndarray  # (scopes, objects) bool
+    uncountable: np.ndarray  # (scopes, detections) bool
     thresholds: np.ndarray
+
+
+class _Objects(NamedTuple):
+    """Columns of the objects in the order of the groups, for the compiled loop."""
+
+    row: np.ndarray  # of the annotations
+    ignored: np.ndarray  # (scopes, objects)
+    crowd: np.ndarray
+    unmatchable: np.ndarray  # annotations with id 0, which pycocotools takes for "no match"
 
 
 def match(
     annotations: Annotations,
     detections: Detections,
     inside: np.ndarray,
-    charged: np.ndarray,
+    countable: np.ndarray,
+    *,
     max_detections: int = 100,
     thresholds: np.ndarray = IOU_THRESHOLDS,
     engine: str = 'auto',
-    run: Callable = map,
+    map_fn: Callable = map,
 ) -> Matches:
-    """Match detections to objects of their image and class, at every threshold in every scope.
+    """Match detections to the objects of their image and class, at every threshold in every scope.
 
     Args:
         annotations: The objects.
-        detections: What was found; where they have masks, IoU is that of the masks.
+        detections: The detections; where they have masks, the IoU is that of the masks.
         inside: ``(scopes, objects)`` bool, the objects of each scope; a crowd region is in none.
-        charged: ``(scopes, detections)`` bool: without a match, it counts as false there.
-        max_detections: Only so many of the highest scores of an image and class count.
+        countable: ``(scopes, detections)`` bool, whether a detection without a match counts as
+            false in each scope.
+        max_detections: Number of detections of an image and class that count, those with the
+            highest scores.
         thresholds: IoU thresholds.
-        engine: ``'compiled'``; ``'pycocotools'``, the slow reference; ``'auto'`` is the first.
-        run: Maps a function over parts of the work: the ``map`` of a thread pool uses its threads.
+        engine: Matching backend: ``'compiled'``, ``'pycocotools'`` (the slow reference), or
+            ``'auto'``, which is ``'compiled'``.
+        map_fn: Maps a function over the parts of the work, such as the ``map`` of a thread pool.
 
     Raises:
         UserError: ``engine`` is unknown.
     """
-    engines = {'auto': _compiled, 'compiled': _compiled, 'pycocotools': _reference}
+    engines = {
+        'auto': _compiled,
+        'compiled': _compiled,
+        'pycocotools': _reference,
+    }
     if engine not in engines:
         nearest = did_you_mean(engine, engines)
         raise UserError(f"unknown engine '{engine}'{nearest} (known: {', '.join(engines)})")
     n_images = np.int64(len(annotations.image_ids))
-    groups = group(
+    groups = group_for_matching(
         np.arange(len(annotations)),
         annotations.category * n_images + annotations.image,
         np.arange(len(detections)),
@@ -100,24 +119,24 @@ def match(
         detections.scores,
         max_detections,
     )
-    problem = _Problem(
+    inputs = _MatchingInputs(
         annotations=annotations,
         detections=detections,
         groups=groups,
         ignored=(~inside | annotations.iscrowd)[:, groups.objects],
-        uncharged=~charged[:, groups.detections],
+        uncountable=~countable[:, groups.detections],
         thresholds=thresholds,
     )
     category, scores = detections.category[groups.detections], detections.scores[groups.detections]
     by_score = np.lexsort((-scores, category))
-    position = np.empty(len(by_score), np.int64)
+    position = np.empty(len(by_score), np.int64)  # from the order of the groups to that of scores
     position[by_score] = np.arange(len(by_score))
     status = np.empty((len(inside), len(by_score), len(thresholds)), np.uint8)
-    first = np.empty(status.shape[:2], np.int32)
+    matched_object = np.empty(status.shape[:2], np.int32)
     parts = list(groups.parts())
-    for part, result in zip(parts, run(partial(engines[engine], problem), parts)):
-        place = position[groups.start[part.start] : groups.start[part.stop]]
-        status[:, place], first[:, place] = result
+    for part, columns in zip(parts, map_fn(partial(engines[engine], inputs), parts)):
+        target = position[groups.columns(part)]
+        status[:, target], matched_object[:, target] = columns
     return Matches(
         order=groups.detections[by_score],
         category=category[by_score],
@@ -125,138 +144,140 @@ def match(
         scores=scores[by_score],
         rank=groups.rank[by_score],
         status=status,
-        first=first,
+        matched_object=matched_object,
     )
 
 
-def _compiled(problem: _Problem, part: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Match one part; returns its columns of ``status`` and ``first``."""
-    annotations, groups = problem.annotations, problem.groups
-    found = pairs(annotations, problem.detections, groups, part)
+def _compiled(inputs: _MatchingInputs, part: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Match the detections of a part; returns their columns of ``status`` and the objects."""
+    annotations, groups = inputs.annotations, inputs.groups
     return _match(
-        found.iou,
-        found.pair_start,
-        found.start,
-        found.object_start,
-        found.object_end,
-        problem.ignored,
-        annotations.iscrowd[groups.objects],
-        annotations.ids[groups.objects] == 0,
-        groups.objects,
-        problem.uncharged[:, found.columns],
-        np.minimum(problem.thresholds, 1 - 1e-10),
+        compute_pairs(annotations, inputs.detections, groups, part),
+        _Objects(
+            row=groups.objects,
+            ignored=inputs.ignored,
+            crowd=annotations.iscrowd[groups.objects],
+            unmatchable=annotations.ids[groups.objects] == 0,
+        ),
+        inputs.uncountable[:, groups.columns(part)],
+        np.minimum(inputs.thresholds, 1 - 1e-10),
     )
 
 
-def _reference(problem: _Problem, part: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Do the same with pycocotools itself, group by group and scope by scope."""
+def _reference(inputs: _MatchingInputs, part: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Do the same as :func:`_compiled` with pycocotools, group by group, scope by scope."""
     from pycocotools.cocoeval import COCOeval
 
-    groups, annotations, detections = problem.groups, problem.annotations, problem.detections
-    shapes: Any = annotations.boxes
-    found_shapes: Any = detections.boxes
-    kind, evaluator = 'bbox', COCOeval(iouType='bbox')
+    groups, annotations = inputs.groups, inputs.annotations
+    detections = inputs.detections
+    object_shapes: Any = annotations.boxes
+    detection_shapes: Any = detections.boxes
+    shape_key, evaluator = 'bbox', COCOeval(iouType='bbox')
     if detections.masks is not None:
-        shapes, found_shapes = annotations.masks, detections.masks
-        kind, evaluator = 'segmentation', COCOeval(iouType='segm')
-    evaluator.params.iouThrs = problem.thresholds
-    begin = groups.start[part.start]
-    shape = (len(problem.ignored), groups.start[part.stop] - begin, len(problem.thresholds))
-    status, first = np.empty(shape, np.uint8), np.empty(shape[:2], np.int32)
+        object_shapes, detection_shapes = annotations.masks, detections.masks
+        shape_key, evaluator = 'segmentation', COCOeval(iouType='segm')
+    evaluator.params.iouThrs = inputs.thresholds
+    begin, end = groups.detection_start[part.start], groups.detection_start[part.stop]
+    n_scopes, n_thresholds = len(inputs.ignored), len(inputs.thresholds)
+    status = np.empty((n_scopes, end - begin, n_thresholds), np.uint8)
+    matched_object = np.empty((n_scopes, end - begin), np.int32)
     index = {object_id: i for i, object_id in enumerate(annotations.ids.tolist())}
     for g in range(part.start, part.stop):
-        columns = slice(groups.start[g], groups.start[g + 1])
+        columns = groups.columns(slice(g, g + 1))
         members = slice(groups.object_start[g], groups.object_end[g])
-        evaluator._gts[0, 0] = objects = [
-            {'id': int(annotations.ids[o]), 'iscrowd': int(annotations.iscrowd[o]), kind: shapes[o]}
+        evaluator._gts[0, 0] = coco_objects = [
+            {
+                'id': int(annotations.ids[o]),
+                'iscrowd': int(annotations.iscrowd[o]),
+                shape_key: object_shapes[o],
+            }
             for o in groups.objects[members]
         ]
-        evaluator._dts[0, 0] = found = [
-            {'id': n + 1, 'score': detections.scores[d], kind: found_shapes[d]}
+        evaluator._dts[0, 0] = coco_detections = [
+            {'id': n + 1, 'score': detections.scores[d], shape_key: detection_shapes[d]}
             for n, d in enumerate(groups.detections[columns])
         ]
-        evaluator.params.maxDets = [len(found)]
+        evaluator.params.maxDets = [len(coco_detections)]
         evaluator.ious = {(0, 0): evaluator.computeIoU(0, 0)}
-        mine = slice(columns.start - begin, columns.stop - begin)
-        for scope in range(shape[0]):
-            for entry, ignored in zip(objects, problem.ignored[scope, members]):
-                entry.update(ignore=int(ignored), area=0)
-            for entry, uncharged in zip(found, problem.uncharged[scope, columns]):
-                entry.update(area=int(uncharged))
-            result = evaluator.evaluateImg(0, 0, (0, 0.5), len(found))
+        target = slice(columns.start - begin, columns.stop - begin)
+        for scope in range(n_scopes):
+            for coco_object, ignored in zip(coco_objects, inputs.ignored[scope, members]):
+                coco_object.update(ignore=int(ignored), area=0)
+            uncountable = inputs.uncountable[scope, columns]
+            for coco_detection, out_of_range in zip(coco_detections, uncountable):
+                coco_detection.update(area=int(out_of_range))
+            result = evaluator.evaluateImg(0, 0, (0, 0.5), len(coco_detections))
             matched = result['dtMatches'].astype(int)
             state = np.where(result['dtIgnore'], IGNORED, np.where(matched != 0, TRUE, FALSE))
-            status[scope, mine] = state.T
-            first[scope, mine] = [index[m] if m else -1 for m in matched[0]]
-    return status, first
+            status[scope, target] = state.T
+            matched_object[scope, target] = [index[m] if m else -1 for m in matched[0]]
+    return status, matched_object
 
 
 @jit
-def _match(
-    iou, pair_start, start, object_start, object_end, ignored, crowd, unmatchable, objects,
-    uncharged, thresholds,
-):  # fmt: skip  # pragma: no cover
-    n_scopes, n = uncharged.shape
+def _match(pairs, objects, uncountable, thresholds):  # pragma: no cover
+    n_scopes, n = uncountable.shape
     status = np.empty((n_scopes, n, len(thresholds)), np.uint8)
-    first = np.full((n_scopes, n), -1, np.int32)
-    largest = (object_end - object_start).max() if len(object_start) else 0
+    matched_object = np.full((n_scopes, n), -1, np.int32)
+    largest = (pairs.object_end - pairs.object_start).max() if len(pairs.object_start) else 0
     candidates = np.empty(largest, np.int64)
     taken = np.empty(largest, np.bool_)
     near = np.empty(n, np.bool_)
     lowest = thresholds.min()
     for scope in range(n_scopes):
         for d in range(n):
-            status[scope, d] = IGNORED if uncharged[scope, d] else FALSE
-    for g in range(len(object_start)):
-        o0 = object_start[g]
-        n_objects = object_end[g] - o0
+            status[scope, d] = IGNORED if uncountable[scope, d] else FALSE
+    for g in range(len(pairs.object_start)):
+        first = pairs.object_start[g]
+        n_objects = pairs.object_end[g] - first
+        d_start, d_end = pairs.detection_start[g], pairs.detection_start[g + 1]
         any_near = False
-        for d in range(start[g], start[g + 1]):
-            row = pair_start[g] + (d - start[g]) * n_objects
+        for d in range(d_start, d_end):
+            row = pairs.start[g] + (d - d_start) * n_objects
             near[d] = False
             for o in range(n_objects):
                 # Not "iou >= lowest": the IoU of two boxes without area is not a number.
-                near[d] |= not iou[row + o] < lowest
+                near[d] |= not pairs.iou[row + o] < lowest
             any_near |= near[d]
         if not any_near:
             continue
         for scope in range(n_scopes):
-            # Objects that count come first, ignored ones after them, each in the order of the file.
-            regular = 0
+            # Regular objects come first, ignored ones after them, each in the order of the file.
+            n_regular = 0
             for o in range(n_objects):
-                if not ignored[scope, o0 + o]:
-                    candidates[regular] = o
-                    regular += 1
-            last = regular
+                if not objects.ignored[scope, first + o]:
+                    candidates[n_regular] = o
+                    n_regular += 1
+            last = n_regular
             for o in range(n_objects):
-                if ignored[scope, o0 + o]:
+                if objects.ignored[scope, first + o]:
                     candidates[last] = o
                     last += 1
             for t in range(len(thresholds)):
                 taken[:n_objects] = False
-                for d in range(start[g], start[g + 1]):
+                for d in range(d_start, d_end):
                     if not near[d]:
                         continue
-                    row = pair_start[g] + (d - start[g]) * n_objects
-                    best = thresholds[t]
-                    found = -1
+                    row = pairs.start[g] + (d - d_start) * n_objects
+                    best_iou = thresholds[t]
+                    best = -1
                     for c in range(n_objects):
                         o = candidates[c]
-                        if taken[o] and not crowd[o0 + o]:
+                        if taken[o] and not objects.crowd[first + o]:
                             continue
-                        if c >= regular and 0 <= found < regular:
+                        if c >= n_regular and 0 <= best < n_regular:
                             break
-                        if iou[row + o] < best:
+                        if pairs.iou[row + o] < best_iou:
                             continue
-                        best = iou[row + o]
-                        found = c
-                    if found >= 0:
-                        o = candidates[found]
+                        best_iou = pairs.iou[row + o]
+                        best = c
+                    if best >= 0:
+                        o = candidates[best]
                         taken[o] = True
-                        if found >= regular:
+                        if best >= n_regular:
                             status[scope, d, t] = IGNORED
-                        elif not unmatchable[o0 + o]:
+                        elif not objects.unmatchable[first + o]:
                             status[scope, d, t] = TRUE
-                        if t == 0 and not unmatchable[o0 + o]:
-                            first[scope, d] = objects[o0 + o]
-    return status, first
+                        if t == 0 and not objects.unmatchable[first + o]:
+                            matched_object[scope, d] = objects.row[first + o]
+    return status, matched_object

@@ -1,44 +1,46 @@
-"""Groups of detections and objects that can meet, and the IoU of every pair in a group."""
+"""Detections and objects grouped by image (and class), and the IoU of every pair in a group."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
-from ._jit import jit
-from .coco import Annotations, Detections
+from ..coco import Annotations, Detections
+from ..jit import jit
 
-_CHUNK = 1 << 21  # pairs of a detection and an object whose IoU is held at once
+_CHUNK = 1 << 21  # number of pairs whose IoU is held in memory at once
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class MatchingGroups:
     """Detections and objects sorted into groups: the same image, or the same image and class.
 
-    The ``n`` detections stand group by group with falling score, the objects group by group in the
-    order of the file. Only groups with detections exist.
+    The ``n`` detections are sorted by group and, within a group, by falling score; the objects are
+    sorted by group and keep the order of the file. Only groups with detections exist.
 
     Attributes:
-        detections: ``(n,)`` index into the detections.
-        rank: ``(n,)`` int32, how many of the same group come before.
-        objects: Index into the objects.
-        start: ``(groups + 1,)``: group ``g`` has the detections ``start[g]:start[g + 1]``
-        object_start: ``(groups,)``: and the objects ``object_start[g]:object_end[g]``.
+        detections: ``(n,)``, indices into the detections.
+        rank: ``(n,)`` int32, number of detections of the same group with a higher score.
+        objects: Indices into the objects.
+        detection_start: ``(groups + 1,)``; the detections of group ``g`` are
+            ``detection_start[g]:detection_start[g + 1]``.
+        object_start: ``(groups,)``; the objects of group ``g`` are
+            ``object_start[g]:object_end[g]``.
         object_end: ``(groups,)``.
     """
 
     detections: np.ndarray
     rank: np.ndarray
     objects: np.ndarray
-    start: np.ndarray
+    detection_start: np.ndarray
     object_start: np.ndarray
     object_end: np.ndarray
 
     def parts(self) -> Iterator[slice]:
-        """Yield runs of groups with a bounded number of pairs, for memory and threads."""
-        # The detections count too: most groups of a long-tailed set have no object.
-        sizes = np.diff(self.start) * (self.object_end - self.object_start + 1)
+        """Yield slices of consecutive groups with a bounded number of pairs."""
+        # The detections count too: most groups of a long-tailed data set have no object.
+        sizes = np.diff(self.detection_start) * (self.object_end - self.object_start + 1)
         work = np.cumsum(sizes)
         begin = 0
         while begin < len(work):
@@ -47,124 +49,132 @@ class Groups:
             yield slice(begin, end)
             begin = end
 
+    def columns(self, part: slice) -> slice:
+        """Return the slice of the ``n`` detections that belong to a part."""
+        return slice(self.detection_start[part.start], self.detection_start[part.stop])
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """A run of groups with the IoU of every pair; detections are counted from its first one.
+
+class Pairs(NamedTuple):
+    """The pairs of a detection and an object in consecutive groups, for the compiled loops.
 
     Attributes:
-        iou: Group by group, detection by detection, object by object.
-        pair_start: ``(groups + 1,)``, where each group starts in ``iou``.
-        start, object_start, object_end: As in :class:`Groups`.
-        columns: Which of the detections of the groups these are.
+        iou: ``(pairs,)``, ordered by group, then detection, then object.
+        start: ``(groups + 1,)``, where the pairs of each group start in ``iou``.
+        detection_start: ``(groups + 1,)``, as in :class:`MatchingGroups`, but counted from the
+            first detection of these groups.
+        object_start: ``(groups,)``, as in :class:`MatchingGroups`.
+        object_end: ``(groups,)``, as in :class:`MatchingGroups`.
     """
 
     iou: np.ndarray
-    pair_start: np.ndarray
     start: np.ndarray
+    detection_start: np.ndarray
     object_start: np.ndarray
     object_end: np.ndarray
-    columns: slice
 
 
-def group(
+def group_for_matching(
     objects: np.ndarray,
     object_keys: np.ndarray,
     detections: np.ndarray,
-    keys: np.ndarray,
+    detection_keys: np.ndarray,
     scores: np.ndarray,
-    cap: Optional[int] = None,
-) -> Groups:
-    """Sort objects and detections into groups of one key; ties of scores keep their order.
+    max_detections: Optional[int] = None,
+) -> MatchingGroups:
+    """Group objects and detections by key; detections with equal scores keep their order.
 
     Args:
         objects: ``(m,)`` indices, in the order of the file.
         object_keys: ``(m,)`` int64.
         detections: ``(n,)`` indices, in the order of the file.
-        keys: ``(n,)`` int64, not negative.
+        detection_keys: ``(n,)`` int64, not negative.
         scores: ``(n,)``.
-        cap: Only so many of the highest scores of a group are kept.
+        max_detections: Number of detections kept in each group, those with the highest scores.
     """
     by_key = np.argsort(object_keys, kind='stable')
     object_keys = object_keys[by_key]
-    order = np.lexsort((-scores, keys))
-    keys = keys[order]
+    order = np.lexsort((-scores, detection_keys))
+    keys = detection_keys[order]
     start = np.flatnonzero(np.diff(keys, prepend=-1))
     rank = np.arange(len(keys)) - start.repeat(np.diff(start, append=len(keys)))
-    if cap is not None:
-        order, keys, rank = order[rank < cap], keys[rank < cap], rank[rank < cap]
+    if max_detections is not None:
+        kept = rank < max_detections
+        order, keys, rank = order[kept], keys[kept], rank[kept]
         start = np.flatnonzero(np.diff(keys, prepend=-1))
-    return Groups(
+    return MatchingGroups(
         detections=detections[order],
         rank=rank.astype(np.int32),
         objects=objects[by_key],
-        start=np.append(start, len(keys)),
+        detection_start=np.append(start, len(keys)),
         object_start=np.searchsorted(object_keys, keys[start], 'left'),
         object_end=np.searchsorted(object_keys, keys[start], 'right'),
     )
 
 
-def pairs(annotations: Annotations, detections: Detections, groups: Groups, part: slice) -> Pairs:
-    """Compute the IoU of the pairs of some groups: of masks where the detections have them."""
-    start = groups.start[part.start : part.stop + 1]
+def compute_pairs(
+    annotations: Annotations, detections: Detections, groups: MatchingGroups, part: slice
+) -> Pairs:
+    """Compute the IoU of all pairs of a part, between masks if the detections have masks."""
+    detection_start = groups.detection_start[part.start : part.stop + 1]
     object_start, object_end = groups.object_start[part], groups.object_end[part]
-    pair_start = np.append(0, np.cumsum(np.diff(start) * (object_end - object_start)))
-    found = Pairs(
-        iou=np.empty(pair_start[-1]),
-        pair_start=pair_start,
-        start=start - start[0],
+    sizes = np.diff(detection_start) * (object_end - object_start)
+    start = np.append(0, np.cumsum(sizes))
+    pairs = Pairs(
+        iou=np.empty(start[-1]),
+        start=start,
+        detection_start=detection_start - detection_start[0],
         object_start=object_start,
         object_end=object_end,
-        columns=slice(start[0], start[-1]),
     )
     if detections.masks is None:
         _box_ious(
-            detections.boxes[groups.detections[found.columns]],
+            detections.boxes[groups.detections[groups.columns(part)]],
             annotations.boxes[groups.objects],
             annotations.iscrowd[groups.objects],
-            found.start,
-            object_start,
-            object_end,
-            found.iou,
+            pairs,
         )
     else:
-        _mask_ious(annotations, detections, groups, part, found)
-    return found
+        _mask_ious(annotations, detections.masks, groups, part, pairs)
+    return pairs
 
 
 def _mask_ious(
-    annotations: Annotations, detections: Detections, groups: Groups, part: slice, found: Pairs
+    annotations: Annotations,
+    masks: list[dict],
+    groups: MatchingGroups,
+    part: slice,
+    pairs: Pairs,
 ) -> None:
-    """Fill ``iou`` group by group, with pycocotools' compiled code."""
+    """Fill ``pairs.iou`` group by group with pycocotools' compiled code."""
     from pycocotools import mask as mask_api
 
-    masks = detections.masks or []
-    for g, at, end in zip(range(part.start, part.stop), found.pair_start, found.pair_start[1:]):
-        if at == end:
+    for g, start, end in zip(range(part.start, part.stop), pairs.start, pairs.start[1:]):
+        if start == end:
             continue
-        mine = groups.detections[groups.start[g] : groups.start[g + 1]]
+        detections = groups.detections[groups.columns(slice(g, g + 1))]
         objects = groups.objects[groups.object_start[g] : groups.object_end[g]]
         crowd = annotations.iscrowd[objects].astype(int).tolist()
-        shapes = [annotations.masks[o] for o in objects]
-        found.iou[at:end] = mask_api.iou([masks[d] for d in mine], shapes, crowd).ravel()
+        object_masks = [annotations.masks[o] for o in objects]
+        iou = mask_api.iou([masks[d] for d in detections], object_masks, crowd)
+        pairs.iou[start:end] = iou.ravel()
 
 
 @jit
-def _box_ious(found, objects, crowd, start, object_start, object_end, iou):  # pragma: no cover
-    """Fill ``iou`` group by group; the arithmetic is pycocotools', operation by operation."""
-    at = 0
-    for g in range(len(object_start)):
-        for d in range(start[g], start[g + 1]):
-            x, y, width, height = found[d]
-            for o in range(object_start[g], object_end[g]):
-                ox, oy, owidth, oheight = objects[o]
-                iou[at] = 0
+def _box_ious(detection_boxes, object_boxes, crowd, pairs):  # pragma: no cover
+    """Fill ``pairs.iou``; the arithmetic is that of pycocotools, operation by operation."""
+    p = 0
+    for g in range(len(pairs.object_start)):
+        for d in range(pairs.detection_start[g], pairs.detection_start[g + 1]):
+            x, y, width, height = detection_boxes[d]
+            for o in range(pairs.object_start[g], pairs.object_end[g]):
+                ox, oy, owidth, oheight = object_boxes[o]
+                pairs.iou[p] = 0
                 w = min(x + width, ox + owidth) - max(x, ox)
                 if w > 0:
                     h = min(y + height, oy + oheight) - max(y, oy)
                     if h > 0:
                         shared = w * h
-                        own = width * height
-                        union = own if crowd[o] else own + owidth * oheight - shared
-                        iou[at] = shared / union
-                at += 1
+                        area = width * height
+                        union = area if crowd[o] else area + owidth * oheight - shared
+                        pairs.iou[p] = shared / union
+                p += 1

@@ -1,5 +1,47 @@
-"""Arms x seeds: plan, launch, collect."""
+"""Experiments: from a plan of arms and seeds to a verdict."""
 
-from .plan import Arm, Plan, Run, load_plan
+from typing import TYPE_CHECKING
 
-__all__ = ['Arm', 'Plan', 'Run', 'load_plan']
+from ..lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .forecast import ArmForecast, Forecast
+    from .metafile import read_metafile, write_metafile
+    from .plan import Arm, Plan, load_plan
+    from .progress import SweepProgress
+    from .sweep import CheckedSweep, check, collect_sweep, dry_run, run_sweep
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            'Arm': 'plan',
+            'ArmForecast': 'forecast',
+            'CheckedSweep': 'sweep',
+            'Forecast': 'forecast',
+            'Plan': 'plan',
+            'SweepProgress': 'progress',
+            'check': 'sweep',
+            'collect_sweep': 'sweep',
+            'dry_run': 'sweep',
+            'load_plan': 'plan',
+            'read_metafile': 'metafile',
+            'run_sweep': 'sweep',
+            'write_metafile': 'metafile',
+        },
+    )
+
+__all__ = [
+    'Arm',
+    'ArmForecast',
+    'CheckedSweep',
+    'Forecast',
+    'Plan',
+    'SweepProgress',
+    'check',
+    'collect_sweep',
+    'dry_run',
+    'load_plan',
+    'read_metafile',
+    'run_sweep',
+    'write_metafile',
+]

@@ -1,89 +1,111 @@
-"""Collect the finished runs of a plan into one file: everything that its page shows.
+"""Collect the finished runs of a sweep into one result, with everything that its page shows.
 
 ``verdict.json`` is a function of the plan and of the runs: a sweep that was interrupted and one
-that was not write the same. What was timed stands beside it in ``cost.json``. The schema of both is
-in the README beside this file.
+that was not write the same. Measured times differ between measurements; they stand in
+``cost.json``. The README beside this file describes both.
 """
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 from mmengine.config import Config
 
+from ..coco import Annotations, Detections, load_detections
+from ..comparison import compare, dose_response
 from ..errors import UserError
-from ..evaluation.coco import Annotations, Detections, load_annotations, load_detections
-from ..evaluation.comparison import Comparison, compare
-from ..evaluation.dose import dose_response
-from ..evaluation.evaluator import Problem
-from ..evaluation.strata import stratify, stratify_images
 from ..io import read_json, write_json
-from .arms import differences, measure_arms
-from .launch import FINISHED, detections_of, log_of
-from .plan import Plan, Run
+from ..results import ArmSummary, Audit, Cost, PlanSummary, Run, SweepResult
+from ..results.sweep import FINISHED
+from .arms import ArmMeasurement, differences, measure_arms
+from .config import coco_files, run_config
+from .plan import Plan
+from .progress import SILENT, SweepProgress
+from .record import read_record
+from .severities import annotations_of, clean_images, detections_of
 
-FORMAT = 'mmdet_spatialattn verdict'
-VERSION = 1
-COSTS = ('parameters', 'flops', 'memory')
-"""Costs that are the same in every measurement; times stand in ``cost.json`` only."""
+VERDICT, COSTS = 'verdict.json', 'cost.json'
+"""Files of the result, and of the measured costs, in the folder of a sweep."""
 
 
 def collect(
     plan: Plan,
     folder: Path,
+    *,
     configs: Mapping[str, Config],
-    progress: Callable[[str], Callable[[Iterable, int], Iterable]] = lambda what: lambda x, n: x,
-) -> Comparison:
+    test_set: Annotations,
+    device: str = 'cpu',
+    progress: SweepProgress = SILENT,
+) -> SweepResult:
     """Compare the finished runs; write ``verdict.json`` and ``cost.json`` into the folder.
 
     Args:
         plan: The plan.
-        folder: Its folder.
+        folder: Folder of the sweep.
         configs: The whole config of every arm.
-        progress: Given a name, wraps steps, whose number it is given, to show how it goes.
+        test_set: Annotations of the test set.
+        device: ``'cuda'`` or ``'cpu'``, where costs are measured.
+        progress: Shows the progress.
 
     Raises:
         UserError: The baseline or all other arms have no finished run.
     """
-    found = finished_runs(plan, folder)
-    finished = [run for run in plan.runs if run in found.get(run.arm.name, [])]
-    path, images = tested_on(configs[plan.baseline])
-    files = {arm: [detections_of(run, folder) for run in runs] for arm, runs in found.items()}
-    tested = _load(path, files, folder)
+    finished = finished_runs(plan, folder)
+    files = coco_files(configs[plan.baseline].test_dataloader)
+    annotations = replace(test_set, source=relative(files.annotations, folder))
+    detections = {
+        arm: [_load(run, folder, annotations) for run in runs] for arm, runs in finished.items()
+    }
     options: dict[str, Any] = {'baseline': plan.baseline, 'n_boot': plan.n_boot}
     dose, group_by = None, plan.group_by
     if plan.dose:
         dose = dose_response(
-            *tested, **options, field=plan.dose, group_by=group_by, progress=progress('by dose')
-        ).to_json()
-    if plan.severities:  # effects are those on the images as they are; each is a group of its own
-        tested, group_by = _load(path, files, folder, without_clutter=True), None
+            annotations,
+            detections,
+            field=plan.dose,
+            group_by=group_by,
+            progress=progress.steps('by dose'),
+            **options,
+        )
+    if plan.severities:  # effects are those on the images without distractors, ungrouped
+        kept, group_by = clean_images(annotations), None
+        annotations = annotations_of(annotations, kept)
+        detections = {
+            arm: [detections_of(run, kept) for run in runs] for arm, runs in detections.items()
+        }
     comparison = compare(
-        *tested, **options, strata=plan.strata, group_by=group_by, progress=progress('comparing')
+        annotations,
+        detections,
+        strata=plan.strata,
+        group_by=group_by,
+        seeds=_shared_seeds(finished, plan.baseline),
+        questions=plan.questions,
+        delta=plan.delta / 100,
+        progress=progress.steps('comparing'),
+        **options,
     )
-    of = {arm: configs[arm] for arm in found}
-    measured = _measured(folder / 'cost.json', of, plan.baseline)
-    verdict = {
-        'format': FORMAT,
-        'version': VERSION,
-        'plan': describe(plan),
-        'data': {'annotations': comparison.annotations['file'], 'images': relative(images, folder)},
-        'comparison': comparison.to_json(),
-        'dose': dose,
-        'costs': {arm: {key: cost[key] for key in COSTS} for arm, cost in measured.items()},
-        'audits': {arm: cost['audit'] for arm, cost in measured.items()},
-        'differences': differences(of, plan.baseline),
-        'failed': [
-            {'run': run.name, 'log': relative(log_of(run, folder), folder)}
-            for run in plan.runs
-            if run not in finished
-        ],
-        'environments': _environments(finished, folder),
-    }
-    write_json(folder / 'verdict.json', verdict)
-    return comparison
+    arms = {arm: configs[arm] for arm in finished}
+    measured = _measured(folder / COSTS, arms, plan.baseline, device)
+    result = SweepResult(
+        plan=summarise(plan),
+        annotations=annotations.source,
+        images=relative(files.images, folder),
+        comparison=comparison,
+        dose=dose,
+        costs={
+            arm: measurement.cost.without_times(f'measured times stand in {COSTS}')
+            for arm, measurement in measured.items()
+        },
+        audits={arm: measurement.audit for arm, measurement in measured.items()},
+        differences=differences(
+            {arm: run_config(config, 0, folder) for arm, config in arms.items()}, plan.baseline
+        ),
+        runs=tuple(read_record(run, folder) for run in plan.runs),
+    )
+    result.to_json(folder / VERDICT)
+    return result
 
 
 def finished_runs(plan: Plan, folder: Path) -> dict[str, list[Run]]:
@@ -92,59 +114,58 @@ def finished_runs(plan: Plan, folder: Path) -> dict[str, list[Run]]:
     Raises:
         UserError: The baseline or all other arms have none.
     """
-    runs = [run for run in plan.runs if (folder / run.name / FINISHED).is_file()]
-    found = {arm.name: [run for run in runs if run.arm == arm] for arm in plan.arms}
-    found = {arm: of for arm, of in found.items() if of}
-    if plan.baseline not in found or len(found) < 2:
-        raise UserError(
-            f'{folder}: {len(runs)} of {len(plan.runs)} runs are finished; a comparison needs '
-            f"one of the baseline '{plan.baseline}' and one of another arm"
-        )
-    return found
-
-
-def check_test_set(plan: Plan, config: Config) -> None:
-    """Check that the plan's strata, doses and groups are there in the test set of a config.
-
-    Raises:
-        UserError: They are not, or the annotations cannot be read.
-    """
-    annotations = load_annotations(tested_on(config)[0])
-    group_by = None if plan.severities else plan.group_by
-    Problem(annotations, stratify(plan.strata, annotations), group_by=group_by)
-    if plan.dose and not plan.severities:
-        stratify_images(annotations, plan.dose)
-
-
-def describe(plan: Plan) -> dict[str, Any]:
-    """Return a plan as it stands in ``verdict.json``; configs as seen from the current folder."""
-    here = Path.cwd()
-    arms = {
-        arm.name: {
-            'config': str(arm.config.relative_to(here))
-            if arm.config.is_relative_to(here)
-            else str(arm.config),
-            'overrides': dict(arm.overrides),
-            'seeds': list(arm.seeds or plan.seeds),
-        }
+    by_arm = {
+        arm.name: [run for run in plan.runs_of(arm) if read_record(run, folder).state == FINISHED]
         for arm in plan.arms
     }
-    return {**asdict(replace(plan, arms=())), 'seeds': list(plan.seeds), 'arms': arms}
+    finished = {arm: runs for arm, runs in by_arm.items() if runs}
+    if plan.baseline not in finished or len(finished) < 2:
+        raise UserError(
+            f'{folder}: {sum(map(len, finished.values()))} of {len(plan.runs)} runs are finished; '
+            f"a comparison needs one of the baseline '{plan.baseline}' and one of another arm"
+        )
+    return finished
 
 
-def tested_on(config: Config) -> tuple[Path, Path]:
-    """Return the annotation file and the folder of the images that a config is tested on."""
-    return set_of(config.test_dataloader)
+def _shared_seeds(
+    finished: Mapping[str, Sequence[Run]], baseline: str
+) -> Optional[dict[str, list[tuple[Any, int]]]]:
+    """Return the bases and seeds of the runs by arm; ``None`` where an arm has others."""
+    seeds = {arm: [(run.base, run.seed) for run in runs] for arm, runs in finished.items()}
+    shared = all(set(keys) & set(seeds[baseline]) for keys in seeds.values())
+    return seeds if shared else None
 
 
-def set_of(loader: Any) -> tuple[Path, Path]:
-    """Return the annotation file and the folder of the images of a data loader's config."""
-    dataset = loader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    root = Path(dataset.get('data_root') or '')
-    images = (dataset.get('data_prefix') or {}).get('img', '')
-    return (root / dataset.ann_file).resolve(), (root / images).resolve()
+def summarise(plan: Plan) -> PlanSummary:
+    """Return a plan as it is stored; configs as seen from the current folder."""
+    here = Path.cwd()
+    arms = {
+        arm.name: ArmSummary(
+            config=str(
+                arm.config.relative_to(here) if arm.config.is_relative_to(here) else arm.config
+            ),
+            overrides=dict(arm.overrides),
+            seeds=tuple(dict.fromkeys(run.seed for run in plan.runs_of(arm))),
+        )
+        for arm in plan.arms
+    }
+    return PlanSummary(
+        name=plan.name,
+        baseline=plan.baseline,
+        seeds=plan.seeds,
+        arms=arms,
+        control=plan.control,
+        strata=plan.strata,
+        dose=plan.dose,
+        severities=plan.severities,
+        group_by=plan.group_by,
+        n_boot=plan.n_boot,
+        overrides=dict(plan.overrides),
+        start=None if plan.start is None else plan.start.to_plan(),
+        fine_tuning=dict(plan.fine_tuning),
+        question=tuple({'metric': m, 'scope': s} for m, s in plan.questions),
+        delta=plan.delta,
+    )
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -154,50 +175,38 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix() if near else str(path)
 
 
-def _environments(runs: Iterable[Run], folder: Path) -> list[dict[str, Any]]:
-    """Return with what the runs were finished, and which with each."""
-    found: list[dict[str, Any]] = []
-    for run in runs:
-        environment = read_json(folder / run.name / FINISHED)['environment']
-        same = [one for one in found if {**one, 'runs': []} == {**environment, 'runs': []}]
-        if not same:
-            found += (same := [{**environment, 'runs': []}])
-        same[0]['runs'].append(run.name)
-    return found
-
-
-def _load(
-    path: Path, files: Mapping[str, list[Path]], folder: Path, without_clutter: bool = False
-) -> tuple[Annotations, dict[str, list[Detections]]]:
-    """Load the test set and the detections; sources are named as seen from the folder."""
-    truth: Any = path
-    kept: set[int] = set()
-    if without_clutter:
-        truth = read_json(path)
-        kept = {image['id'] for image in truth['images'] if image['severity'] == 0}
-        images = [image for image in truth['images'] if image['id'] in kept]
-        objects = [row for row in truth['annotations'] if row['image_id'] in kept]
-        truth = {**truth, 'images': images, 'annotations': objects}
-    annotations = replace(load_annotations(truth), source=relative(path, folder))
-
-    def load(file: Path) -> Detections:
-        rows: Any = file
-        if without_clutter:
-            rows = [row for row in read_json(file) if row['image_id'] in kept]
-        found = load_detections(rows, annotations)
-        name = relative(file, folder)
-        notes = tuple(note.replace(found.source, name) for note in found.notes)
-        return replace(found, source=name, notes=notes)
-
-    return annotations, {arm: [load(file) for file in of] for arm, of in files.items()}
+def _load(run: Run, folder: Path, annotations: Annotations) -> Detections:
+    """Load the detections of a run, and name their file as seen from the folder."""
+    path = folder / run.detections
+    detections = load_detections(path, annotations)
+    notes = tuple(note.replace(detections.source, run.detections) for note in detections.notes)
+    return replace(detections, source=run.detections, notes=notes)
 
 
 def _measured(
-    path: Path, configs: Mapping[str, Config], baseline: str
-) -> dict[str, dict[str, Any]]:
-    """Measure the arms, unless they were measured before."""
-    kept: Optional[dict] = read_json(path) if path.is_file() else None
-    if kept is None or list(kept) != list(configs):
-        kept = measure_arms(configs, baseline)
-        write_json(path, kept)
-    return kept
+    path: Path, configs: Mapping[str, Config], baseline: str, device: str
+) -> dict[str, ArmMeasurement]:
+    """Measure the arms, unless the same arms were measured before."""
+    stored = _read_measurements(path)
+    if stored is not None and list(stored) == list(configs):
+        return stored
+    measured = measure_arms(configs, baseline, device=device)
+    write_json(
+        path,
+        {
+            arm: {**measurement.cost.to_dict(), 'audit': measurement.audit.to_dict()}
+            for arm, measurement in measured.items()
+        },
+    )
+    return measured
+
+
+def _read_measurements(path: Path) -> Optional[dict[str, ArmMeasurement]]:
+    """Return the stored measurements; ``None`` where they are absent, damaged or of version 1."""
+    try:
+        return {
+            arm: ArmMeasurement(Cost.from_dict(entry), Audit.from_dict(entry['audit']))
+            for arm, entry in read_json(path).items()
+        }
+    except (UserError, AttributeError, KeyError, TypeError):
+        return None

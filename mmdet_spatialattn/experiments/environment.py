@@ -1,44 +1,46 @@
-"""Where results came from: versions, hardware, commit."""
+"""The environment that produces a result: versions, hardware, commit."""
 
 import os
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-from .. import __version__
 from ..compat.doctor import PROVIDERS, installed_versions
+from ..processors import count_processors
+from ..results import Environment
+from ..version import __version__
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = PACKAGE.parent
 
 
-def environment() -> dict[str, Any]:
-    """Return ``versions``, ``hardware`` (memory in bytes), and the ``commit`` of a clone."""
-    import torch
+def environment(device: str = 'cpu') -> Environment:
+    """Return the environment of this process.
 
-    devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return {
-        'versions': {
+    Args:
+        device: ``'cuda'`` where the GPUs are used.
+    """
+    return Environment(
+        versions={
             'mmdet_spatialattn': __version__,
             'python': platform.python_version(),
             **installed_versions(name for names in PROVIDERS.values() for name in names),
         },
-        'hardware': {
+        hardware={
             'processor': _processor(),
-            'cores': cores(),
+            'cores': count_processors(),
             'memory': _memory(),
-            'device': ', '.join(devices) or 'CPU',
+            'device': _gpus() if device == 'cuda' else 'CPU',
         },
-        'commit': _commit(),
-    }
+        commit=_commit(),
+    )
 
 
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _gpus() -> str:
+    import torch
+
+    return ', '.join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
 
 
 def _processor() -> str:
@@ -65,7 +67,7 @@ def _commit() -> Optional[str]:
         head = subprocess.run(
             [*git, 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True, check=True
         )
-        same = subprocess.run([*git, 'diff', '--quiet', 'HEAD', '--', str(PACKAGE)])
+        diff = subprocess.run([*git, 'diff', '--quiet', 'HEAD', '--', str(PACKAGE)])
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ('-dirty' if same.returncode else '')
+    return head.stdout.strip() + ('-dirty' if diff.returncode else '')

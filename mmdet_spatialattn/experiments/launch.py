@@ -1,56 +1,56 @@
-"""Train and test runs, several at once, so that what was interrupted goes on.
+"""Train and test the runs of a sweep, several at a time; what was interrupted is resumed.
 
 A run has a folder of its own, in which it leaves::
 
-    planned/config.py      the whole config, so that anybody can repeat the run with it
-    config.py              the same as MMEngine leaves it, with what the last command changed
-    log.txt                what its commands printed
+    planned/config.py      the whole config, which repeats the run
+    config.py              the same as MMEngine writes it, with the changes of the last command
+    log.txt                the output of its commands
     epoch_<n>.pth          checkpoints; the last two are kept
     detections.bbox.json   detections on the test set, in COCO's format
-    run.json               written last: the run is finished, and with what
+    run.json               written last: how the run ended, and in which environment
 """
 
 import contextlib
-import copy
-import functools
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from mmengine.config import Config
 
-from ..datasets.root import move_data_root
-from ..datasets.seeded import make_resumable
 from ..errors import UserError
-from ..io import atomic_path, write_json
-from .environment import cores, environment
-from .plan import Run
+from ..io import atomic_path
+from ..processors import count_processors
+from ..results import Run
+from ..results.sweep import FAILED, FINISHED, WAITING
+from .record import delete_record, read_record, write_record
 
-FINISHED = 'run.json'
 PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
-LOG = 'log.txt'
+TRAINING, TESTING = 'training', 'testing'
+"""Phases of a run beside the states that :class:`~mmdet_spatialattn.results.Run` knows."""
+
 _PROGRESS = re.compile(rb'Epoch\((train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
-_TRAINING = 0.95  # its share of a run
+_PROGRESS_WORDS = {TRAINING: b'train', TESTING: b'test'}
 _LOSS = re.compile(rb'loss: ([\d.]+|nan|inf)')
+_TRAINING_SHARE = 0.95  # of the time of a run
 
 
 @dataclass(frozen=True)
-class State:
+class RunStatus:
     """How far a run is.
 
     Attributes:
         run: The run.
         phase: ``'waiting'``, ``'training'``, ``'testing'``, ``'finished'`` or ``'failed'``.
-        share: Done of the whole run, 0 to 1.
-        epoch: The epoch in training, from 1; 0 before it begins.
-        loss: The last loss printed.
+        share: Completed share of the whole run, 0 to 1.
+        epoch: Current epoch of the training, from 1; 0 before the first progress is logged.
+        loss: Last logged loss.
     """
 
     run: Run
@@ -63,166 +63,141 @@ class State:
 def launch(
     runs: Sequence[Run],
     folder: Path,
-    overrides: Mapping[str, Any] = {},
+    *,
+    config_of: Callable[[Run], Config],
     jobs: int = 1,
-    watch: Callable[[list[State]], None] = lambda states: None,
+    device: str = 'cpu',
+    watch: Callable[[list[RunStatus]], None] = lambda statuses: None,
     period: float = 0.5,
-) -> list[State]:
-    """Train and test the runs that are not finished, ``jobs`` at a time.
+) -> list[RunStatus]:
+    """Train and test the runs that are not finished.
 
-    An interrupted run goes on from its last checkpoint, and ends as if undisturbed. A failed run
+    An interrupted run is resumed from its last checkpoint, and ends as if undisturbed. A failed run
     does not stop the others. On an exception (Ctrl-C) all processes end before it is passed on.
 
     Args:
         runs: The runs; each has the folder ``<arm>/seed_<k>`` below ``folder``.
-        folder: Folder of the plan.
-        overrides: Changes of every arm's config, below the arm's own.
-        jobs: How many processes at once; they divide the cores.
-        watch: Called with the states of all runs every ``period`` seconds.
-        period: Seconds.
+        folder: Folder of the sweep.
+        config_of: Returns the whole config of a run.
+        jobs: Number of runs at a time; they divide the processors.
+        device: ``'cuda'``, or ``'cpu'`` to hide the GPUs from the runs.
+        watch: Called with the status of all runs every ``period`` seconds.
+        period: Seconds between two looks at the processes.
 
     Returns:
-        The last state of every run: ``'finished'`` or ``'failed'``.
+        The last status of every run: ``'finished'`` or ``'failed'``.
 
     Raises:
-        UserError: A config cannot be built, or the folder holds a run with another config.
+        UserError: The folder holds a run with another config.
     """
-    work = [_Work(run, folder / run.name, overrides) for run in runs]
-    threads = max(cores() // min(jobs, max(len(work), 1)), 1)
+    all_jobs = [_Job(run, folder, config_of(run), device) for run in runs]
+    threads = max(count_processors() // min(jobs, max(len(all_jobs), 1)), 1)
     try:
         while True:
-            for item in work:
-                item.look()
-            for item in sorted(work, key=lambda item: item.phase == 'waiting'):  # stable
-                if sum(other.process is not None for other in work) < jobs:
-                    item.advance(threads)
-            states = [item.state() for item in work]
-            watch(states)
-            if all(state.phase in ('finished', 'failed') for state in states):
-                return states
+            for job in all_jobs:
+                job.poll()
+            for job in sorted(all_jobs, key=_Job.is_new):  # stable: begun runs go first
+                if sum(other.process is not None for other in all_jobs) < jobs:
+                    job.start_next(threads)
+            statuses = [job.status() for job in all_jobs]
+            watch(statuses)
+            if all(status.phase in (FINISHED, FAILED) for status in statuses):
+                return statuses
             time.sleep(period)
     finally:
-        for item in work:
-            item.stop()
+        for job in all_jobs:
+            job.stop()
 
 
-def run_config(run: Run, folder: Path, overrides: Mapping[str, Any] = {}) -> Config:
-    """Return the whole config of a run: seeded, resumable, with its detections kept.
+class _Job:
+    """One run on its way through training and testing, each in a process of its own."""
 
-    Args:
-        run: The run.
-        folder: The run's own folder.
-        overrides: Changes of every arm's config, below the arm's own.
-    """
-    config = copy.deepcopy(_read(run.arm.config))
-    root = config.get('data_root')
-    config.merge_from_dict({**overrides, **run.arm.overrides})
-    move_data_root(config, root)
-    config = make_resumable(config, run.seed)
-    config.work_dir = str(folder)
-    config.val_cfg = config.val_dataloader = config.val_evaluator = None  # tested at the end
-    config.test_evaluator.outfile_prefix = str(folder / 'detections')
-    config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
-    return config
-
-
-@functools.lru_cache
-def _read(path: Path) -> Config:
-    """Read an arm's config once: its bases take most of a second."""
-    return Config.fromfile(path)
-
-
-def log_of(run: Run, folder: Path) -> Path:
-    """Return the path of what the run's commands printed."""
-    return folder / run.name / LOG
-
-
-def detections_of(run: Run, folder: Path) -> Path:
-    """Return the path of the detections that a finished run leaves."""
-    return folder / run.name / 'detections.bbox.json'
-
-
-def mark_finished(run: Run, folder: Path) -> None:
-    """Leave the note, in the run's own folder, that it is finished, and with what."""
-    note = {'arm': run.arm.name, 'seed': run.seed, 'environment': environment()}
-    write_json(folder / FINISHED, note)
-
-
-class _Work:
-    """One run on its way through training and testing."""
-
-    def __init__(self, run: Run, folder: Path, overrides: Mapping[str, Any]) -> None:
-        self.run, self.folder = run, folder
+    def __init__(self, run: Run, folder: Path, config: Config, device: str) -> None:
+        self.run, self.sweep_folder, self.device = run, folder, device
+        self.folder, self.log = folder / run.name, folder / run.log
         self.process: Optional[subprocess.Popen] = None
-        self.phase = 'finished' if (folder / FINISHED).is_file() else 'waiting'
-        config = run_config(run, folder, overrides)
+        self.phase = FINISHED if read_record(run, folder).state == FINISHED else WAITING
         self.epochs = config.train_cfg.max_epochs
-        path = folder / PLANNED
+        path = self.folder / PLANNED
         if not path.is_file():
             with atomic_path(path) as temporary:
                 config.dump(temporary)
         elif Config.fromfile(path)._cfg_dict != config._cfg_dict:
             raise UserError(
-                f'{folder} holds a run with another config ({path}): give another work directory, '
-                'or delete it'
+                f'{self.folder} holds a run with another config ({path}): give another folder for '
+                'the sweep, or delete it'
             )
 
-    def look(self) -> None:
-        """See whether the process has ended, and how."""
+    def is_new(self) -> bool:
+        """Return whether nothing of the run was started by this process."""
+        return self.phase == WAITING
+
+    def poll(self) -> None:
+        """Look whether the process has ended, and record how the run ended."""
         code = None if self.process is None else self.process.poll()
         if self.process is None or code is None:
             return
-        _kill(self.process)  # what it started and left behind
+        _kill(self.process)  # the processes that it started and left behind
         self.process = None
         if code != 0:
-            self.phase = 'failed'
-        elif self.phase == 'testing':
-            mark_finished(self.run, self.folder)
-            self.phase = 'finished'
+            self._end(FAILED)
+        elif self.phase == TESTING:
+            self._end(FINISHED)
 
-    def advance(self, threads: int) -> None:
-        """Start what comes next, if anything does and nothing runs."""
-        if self.process is not None or self.phase in ('finished', 'failed'):
+    def start_next(self, threads: int) -> None:
+        """Start the next command of the run, if there is one and none is running."""
+        if self.process is not None or self.phase in (FINISHED, FAILED):
             return
-        last = self._last_checkpoint()
+        if self.phase == WAITING:
+            delete_record(self.run, self.sweep_folder)  # of a run that failed before
+        checkpoint = self._last_checkpoint()
         config = str(self.folder / PLANNED)
-        if last is not None and last.name == f'epoch_{self.epochs}.pth':
-            self.phase = 'testing'
-            self._start(['test', config, str(last)], threads)
+        if checkpoint is not None and checkpoint.name == f'epoch_{self.epochs}.pth':
+            self.phase = TESTING
+            self._start(['test', config, str(checkpoint)], threads)
         else:
-            self.phase = 'training'
-            resume = ['--resume', str(last)] if last is not None else []
+            self.phase = TRAINING
+            resume = [] if checkpoint is None else ['--resume', str(checkpoint)]
             self._start(['train', config, *resume], threads)
 
-    def state(self) -> State:
-        if self.phase not in ('training', 'testing'):
-            return State(self.run, self.phase, float(self.phase == 'finished'))
-        tail = _tail(self.folder / LOG)
-        wanted = self.phase[:-3].encode()
-        steps = [found for found in _PROGRESS.finditer(tail) if found[1] == wanted]
+    def status(self) -> RunStatus:
+        """Return how far the run is, as its log tells."""
+        if self.phase not in (TRAINING, TESTING):
+            return RunStatus(self.run, self.phase, float(self.phase == FINISHED))
+        log = _last_lines(self.log)
+        word = _PROGRESS_WORDS[self.phase]
+        steps = [match.groups() for match in _PROGRESS.finditer(log) if match[1] == word]
         if not steps:
-            start = _TRAINING if self.phase == 'testing' else 0
-            return State(self.run, self.phase, start)
-        epoch, step, total = (int(number or 0) for number in steps[-1].groups()[1:])
-        if self.phase == 'testing':
-            return State(self.run, self.phase, _TRAINING + (1 - _TRAINING) * step / total)
-        losses = _LOSS.findall(tail)
-        share = _TRAINING * (epoch - 1 + step / total) / self.epochs
-        return State(self.run, self.phase, share, epoch, float(losses[-1]) if losses else None)
+            return RunStatus(self.run, self.phase, _TRAINING_SHARE if self.phase == TESTING else 0)
+        epoch, step, total = (int(number or 0) for number in steps[-1][1:])
+        if self.phase == TESTING:
+            share = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * step / total
+            return RunStatus(self.run, self.phase, share)
+        losses = _LOSS.findall(log)
+        share = _TRAINING_SHARE * (epoch - 1 + step / total) / self.epochs
+        return RunStatus(self.run, self.phase, share, epoch, float(losses[-1]) if losses else None)
 
     def stop(self) -> None:
+        """End the process, if one is running."""
         if self.process is not None:
             _kill(self.process)
             self.process.wait()
 
+    def _end(self, state: str) -> None:
+        self.phase = state
+        write_record(self.run, self.sweep_folder, state, self.device)
+
     def _start(self, command: list[str], threads: int) -> None:
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
-        child = [sys.executable, '-m', 'mmdet_spatialattn.experiments.child', str(os.getpid())]
-        with open(self.folder / LOG, 'ab') as log:
+        if self.device == 'cpu':
+            environment['CUDA_VISIBLE_DEVICES'] = ''
+        module = 'mmdet_spatialattn.experiments.supervised_process'
+        supervised = [sys.executable, '-m', module, str(os.getpid())]
+        with open(self.log, 'ab') as log:
             log.write(f'\n$ spatialattn {" ".join(command)}\n'.encode())
             log.flush()
             self.process = subprocess.Popen(
-                [*child, *command, '--work-dir', str(self.folder)],
+                [*supervised, *command, '--work-dir', str(self.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -234,18 +209,18 @@ class _Work:
         note = self.folder / 'last_checkpoint'
         if not note.is_file():
             return None
-        last = Path(note.read_text(encoding='utf-8').strip())
-        return last if last.is_file() else None
+        checkpoint = Path(note.read_text(encoding='utf-8').strip())
+        return checkpoint if checkpoint.is_file() else None
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """Kill a process and all that it started: a worker that loads data may outlive it for ever."""
+    """Kill a process with all its children: a worker that loads data may outlive it for ever."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _tail(path: Path, size: int = 20_000) -> bytes:
-    """Return the end of a log since its last command."""
+def _last_lines(path: Path, size: int = 20_000) -> bytes:
+    """Return the last lines of a log, at most those of its last command."""
     try:
         with open(path, 'rb') as log:
             log.seek(max(os.path.getsize(path) - size, 0))

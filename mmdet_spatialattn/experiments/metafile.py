@@ -1,13 +1,17 @@
-"""Results that are kept: the ``metafile.yml`` of a folder of configs, and tables made from it."""
+"""The results of a folder of configs, ``metafile.yml``, and the tables made from them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 import yaml
 
-from ..errors import UserError
-from ..evaluation.verdict import points
+from ..errors import UserError, cannot_read
 from ..io import PathLike, atomic_path
+from ..results import OVERALL, Environment, Refused, Run, SweepResult
+from ..results.comparison import SIZE_ADJUSTED
+from ..results.estimates import EstimateOrRefused, Number
+from ..tables import interval_points, points
 
 ROOT = Path(__file__).parents[2]
 RESULTS = {
@@ -17,38 +21,37 @@ RESULTS = {
 }
 """The measured results of this repository, by their titles."""
 
-_KEPT = ('estimate', 'low', 'high', 'p_holm', 'detectable')
+_NUMBERS = ('estimate', 'low', 'high', 'p_adjusted', 'detectable')
+_COSTS = ('parameters', 'flops', 'memory')
 _DIGITS = 6  # the tables round once more, and must not see a rounded half
 
 
-def write_metafile(path: PathLike, verdict: dict[str, Any]) -> None:
-    """Write the results of a sweep: a list ``Models``, one per arm; ``null`` where nothing ran.
-
-    Args:
-        path: The metafile.
-        verdict: What ``verdict.json`` holds.
-    """
-    plan, comparison = verdict['plan'], verdict['comparison']
-    baseline = plan['arms'][plan['baseline']]['config']
+def write_metafile(path: PathLike, result: SweepResult) -> None:
+    """Write the result of a sweep: a list ``Models``, one per arm; ``null`` where nothing ran."""
+    plan, comparison = result.plan, result.comparison
+    baseline = _in_repository(plan.arms[plan.baseline].config)
+    test_set = comparison.test_set
     content = {
-        'Plan': plan['name'],
-        'Environments': [_environment(one) for one in verdict['environments']],
+        'Plan': plan.name,
+        'Environments': _environments(result.runs),
         'Data': {
-            **{key: comparison['annotations'][key] for key in ('images', 'objects', 'classes')},
+            'images': test_set.images,
+            'objects': test_set.objects,
+            'classes': test_set.classes,
             'strata': {
-                row['stratum']: {key: row[key] for key in ('objects', 'images')}
-                for row in comparison['strata']
+                stratum.name: {'objects': stratum.objects, 'images': stratum.images}
+                for stratum in comparison.strata
             },
         },
         'Models': [
             {
                 'Name': name,
-                'Config': _in_repository(arm['config']),
-                **({'Overrides': arm['overrides']} if arm['overrides'] else {}),
-                'Baseline': None if name == plan['baseline'] else _in_repository(baseline),
-                'Results': _results(name, verdict),
+                'Config': _in_repository(arm.config),
+                **({'Overrides': arm.overrides} if arm.overrides else {}),
+                'Baseline': None if name == plan.baseline else baseline,
+                'Results': _results(name, result),
             }
-            for name, arm in plan['arms'].items()
+            for name, arm in plan.arms.items()
         ],
     }
     text = yaml.safe_dump(_rounded(content), sort_keys=False, allow_unicode=True, width=100)
@@ -61,12 +64,13 @@ def read_metafile(path: PathLike) -> dict[str, Any]:
     """Read a metafile.
 
     Raises:
-        UserError: It is absent or no YAML.
+        MissingFile: The file does not exist.
+        UserError: It cannot be read or is not YAML.
     """
     try:
         return yaml.safe_load(Path(path).read_text(encoding='utf-8'))
     except OSError as error:
-        raise UserError(f'cannot read {path}: {error.strerror}') from error
+        raise cannot_read(path, error) from error
     except yaml.YAMLError as error:
         raise UserError(f'{path} is not YAML: {error}') from error
 
@@ -91,70 +95,100 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
         '| FLOPs |',
         '|---|---:|---:|---:|---:|---:|---|---:|---:|',
     ]
-    models = {m['Name']: m['Results'] for m in content['Models']}
-    base = next((r for r in models.values() if r and 'effect' not in r), None)
-    for arm, found in models.items():
-        if found is None:
-            lines.append(f'| {arm} | 0 | | | | | not run | | |')
-            continue
-        effect, gain = found.get('effect', {}), found.get('clutter_gain')
-        ap = points(found['AP']['mean'])
-        ratios = [
-            f'{found["cost"][key] / base["cost"][key]:.2f} x' if base else ''
-            for key in ('parameters', 'flops')
-        ]
-        cells = [_cell(effect.get('overall')), _cell(effect.get(most)), _cell(gain)]
-        words = [arm, str(len(found['seeds'])), ap, *cells, found.get('verdict', ''), *ratios]
-        lines.append(f'| {" | ".join(words)} |')
+    models = {model['Name']: model['Results'] for model in content['Models']}
+    measured = [results for results in models.values() if results]
+    baseline = next((results for results in measured if 'effect' not in results), None)
+    withdrawn = {model['Name'] for model in content['Models'] if 'Withdrawn' in model}
+    for arm, results in models.items():
+        missing = ('', '', '', '', '', 'withdrawn' if arm in withdrawn else 'not run', '', '')
+        cells = [arm, *(_cells(results, baseline, most) if results else missing)]
+        lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
 
 
-def _cell(estimate: Optional[dict[str, float]]) -> str:
+def _cells(results: dict[str, Any], baseline: Optional[dict[str, Any]], most: str) -> list[str]:
+    effects = results.get('effect', {})
+    estimates = (effects.get('overall'), effects.get(most), results.get('clutter_gain'))
+    ratios = [
+        f'{results["cost"][kind] / baseline["cost"][kind]:.2f} x' if baseline else ''
+        for kind in ('parameters', 'flops')
+    ]
+    return [
+        str(len(results['seeds'])),
+        points(results['AP']['mean']),
+        *map(_interval, estimates),
+        results.get('verdict', ''),
+        *ratios,
+    ]
+
+
+def _interval(estimate: Optional[dict[str, float]]) -> str:
     if not estimate or 'estimate' not in estimate:
         return ''
-    value, low, high = (points(estimate[key], True) for key in ('estimate', 'low', 'high'))
-    return f'{value} [{low}, {high}]'
+    ends = interval_points(estimate['low'], estimate['high'], signed=True)
+    return f'{points(estimate["estimate"], signed=True)} {ends}'
 
 
-def _results(arm: str, verdict: dict[str, Any]) -> Optional[dict[str, Any]]:
-    comparison = verdict['comparison']
-    if arm not in comparison['arms']:
-        return None
-    found = comparison['arms'][arm]
-    results: dict[str, Any] = {
-        'seeds': [int(run['source'].split('/')[-2].rpartition('_')[2]) for run in found['runs']],
-        'AP': {
-            'mean': found['overall']['AP'],
-            'runs': [run['overall']['AP'] for run in found['runs']],
-            **{stratum: of['AP'] for stratum, of in found['strata'].items()},
-        },
-        'cost': verdict['costs'][arm],
+def _environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Group the finished runs by the environment that produced them."""
+    groups: list[tuple[Environment, list[Run]]] = []
+    for run in runs:
+        if run.environment is None:
+            continue
+        for environment, members in groups:
+            if environment == run.environment:
+                members.append(run)
+                break
+        else:
+            groups.append((run.environment, [run]))
+    return [_environment(environment, len(members)) for environment, members in groups]
+
+
+def _environment(environment: Environment, n_runs: int) -> dict[str, Any]:
+    hardware = environment.hardware
+    return {
+        'Runs': n_runs,
+        'Hardware': f'{hardware["processor"]}, {hardware["cores"]} cores, {hardware["device"]}',
+        'Versions': environment.versions,
+        'Commit': environment.commit,
     }
-    if arm in comparison['effects']:
-        effects = comparison['effects'][arm]
-        places = {'overall': effects['overall'], **effects['strata']}
-        gain = comparison['clutter_gain'][arm]
+
+
+def _results(arm: str, result: SweepResult) -> Optional[dict[str, Any]]:
+    comparison = result.comparison
+    if arm not in comparison.arms:
+        return None
+    measured = comparison.arms[arm]
+    strata = [stratum.name for stratum in comparison.strata]
+    results: dict[str, Any] = {
+        'seeds': [run.seed for run in result.finished[arm]],
+        'AP': {
+            'mean': _number(measured.metrics[OVERALL]['AP']),
+            'runs': [_number(run.metrics[OVERALL]['AP']) for run in measured.runs],
+            **{stratum: _number(measured.metrics[stratum]['AP']) for stratum in strata},
+        },
+        'cost': {kind: getattr(result.costs[arm], kind) for kind in _COSTS},
+    }
+    if arm in comparison.effects:
         results |= {
-            'effect': {place: _estimate(of) for place, of in places.items()},
-            'clutter_gain': _estimate(gain['plain']),
-            'clutter_gain_size_adjusted': _estimate(gain['size_adjusted']),
-            'verdict': comparison['verdicts'][arm]['word'],
+            'effect': {
+                scope: _estimate(comparison.effect(arm, scope)) for scope in comparison.scopes
+            },
+            'clutter_gain': _estimate(comparison.gain(arm)),
+            'clutter_gain_size_adjusted': _estimate(comparison.gain(arm, SIZE_ADJUSTED)),
+            'verdict': comparison.verdicts[arm].word,
         }
     return results
 
 
-def _environment(of: dict[str, Any]) -> dict[str, Any]:
-    hardware = of['hardware']
-    return {
-        'Runs': len(of['runs']),
-        'Hardware': f'{hardware["processor"]}, {hardware["cores"]} cores, {hardware["device"]}',
-        'Versions': of['versions'],
-        'Commit': of['commit'],
-    }
+def _number(number: Number) -> Optional[float]:
+    return None if isinstance(number, Refused) else number
 
 
-def _estimate(of: dict[str, Any]) -> dict[str, Any]:
-    return {key: of['AP'][key] for key in _KEPT} if of.get('AP') else of
+def _estimate(effect: EstimateOrRefused) -> dict[str, Any]:
+    if isinstance(effect, Refused):
+        return {'refused': effect.reason}
+    return {name: getattr(effect, name) for name in _NUMBERS}
 
 
 def _in_repository(path: str) -> str:

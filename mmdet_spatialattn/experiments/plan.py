@@ -1,30 +1,42 @@
-"""The plan of a comparison: which arms, which seeds, against which baseline.
+"""The plan of a sweep: its arms, their seeds, and how they are compared.
 
-A plan is one Python, YAML or JSON file, read as MMEngine reads configs::
+A plan is a Python, YAML or JSON file, which is read as MMEngine reads configs::
 
     baseline = 'baseline'
     seeds = [0, 1, 2]
-    overrides = dict(data_root='data/my_set')  # of all arms
+    overrides = dict(data_root='data/my_set')  # for all arms
+    question = dict(metric='AP', scope='crowded')  # gets the whole error budget
     arms = dict(
         baseline='../my_set/retinanet.py',
         wide=dict(config='../my_set/retinanet.py', overrides={'model.backbone.depth': 101}),
     )
 
-Paths of configs are relative to the plan. ``overrides`` are what ``--cfg-options`` takes. Names
-that begin with ``_`` are the file's own.
+Paths of configs are relative to the plan. ``overrides`` change a config as ``--cfg-options`` does.
+Names that begin with ``_`` are not read.
+
+With a common start all arms are fine-tuned from one trained detector, with the same seeds::
+
+    start = dict(arm='baseline', epochs=12)  # or the path of a checkpoint
+    fine_tuning = {'train_cfg.max_epochs': 1}  # of all arms, but not of the start
+
+Such a plan asks what inserting attention *adds* to a trained detector, and sees far smaller effects
+than one that trains every arm from scratch.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..errors import UserError, did_you_mean
+from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
+from ..results import Run
+from ..results.sweep import WAITING
+from .start import JITTER, PLACEBO, START, Start, read_start
 
 FOLDER_NAME = re.compile(r'[\w][\w.+-]*')
 
@@ -34,50 +46,47 @@ class Arm:
     """One variant in a comparison.
 
     Attributes:
-        name: Name in tables, and of its folder.
+        name: Name of the arm, and of its folder.
         config: Path of its config.
         overrides: Changes of the config, dotted key to value.
-        seeds: Of its runs, where they are not the plan's: a second baseline needs other ones.
+        seeds: Seeds of its runs, where they differ from the plan's: a second baseline needs other
+            seeds than the first.
+        jitter: Relative size of the noise on the weights of its start; see :class:`JitterWeights`.
     """
 
     name: str
     config: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
     seeds: Optional[tuple[int, ...]] = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """One arm trained with one seed."""
-
-    arm: Arm
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """``<arm>/seed_<k>``, also the folder below the plan's."""
-        return f'{self.arm.name}/seed_{self.seed}'
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Arms, seeds, and how they are compared.
+    """What a sweep trains, and how it compares the arms.
 
     Attributes:
-        name: Name of the plan, and of its folder; the file's name when not given.
+        name: Name of the plan, and of its folder; by default the name of the file.
         arms: The arms, in the order of the tables.
-        baseline: The arm that the others are compared with.
-        seeds: One run per arm and seed.
-        control: The arm with as many parameters and no attention, if there is one.
-        strata: Measure and cut points, such as ``'cover:0.1,0.3'``.
-        dose: Field of the annotation file's images that says the amount of clutter, such as
+        baseline: Name of the arm that the others are compared with.
+        seeds: Seeds of the runs; every arm is trained once per seed.
+        control: Name of the arm with as many parameters and no attention, if there is one.
+        strata: Clutter measure and cut points, such as ``'cover:0.1,0.3'``.
+        dose: Field of the annotation file's images that holds the amount of clutter, such as
             ``'level'``; ``None`` for no dose-response.
-        severities: Of clutter injection: the test set is written again at each of them, 1 to 5, and
-            ``dose`` and ``group_by`` follow from it. Effects and strata are those without clutter.
-        group_by: Field of the images that belong together, such as ``'scene'``: the bootstrap draws
-            all images with one value at once.
-        n_boot: Bootstrap replicates.
-        overrides: Changes of every arm's config, below the arm's own.
+        severities: Severities of clutter injection, 1 to 5, at which the test set is written again;
+            ``dose`` and ``group_by`` follow from it. Effects and strata are those of the images
+            without distractors.
+        group_by: Field of the images, such as ``'scene'``; the bootstrap draws all images with the
+            same value together.
+        n_boot: Number of bootstrap replicates.
+        overrides: Changes of every arm's config; those of an arm take precedence.
+        start: The common start of all runs; ``None`` to train from scratch.
+        fine_tuning: Changes of every arm's config where there is a common start; they do not touch
+            the training of the start.
+        questions: Primary questions, each a metric and a scope; they share the error budget. By
+            default the AP overall and in the most cluttered stratum.
+        delta: Effects of less than so many points of AP count as equivalent.
     """
 
     name: str
@@ -91,29 +100,55 @@ class Plan:
     group_by: Optional[str] = None
     n_boot: int = 1000
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    start: Optional[Start] = None
+    fine_tuning: Mapping[str, Any] = field(default_factory=dict)
+    questions: tuple[tuple[str, str], ...] = ()
+    delta: float = 0.5
+
+    @property
+    def estimand(self) -> str:
+        """``'added'``: what attention adds to a trained detector; ``'trained'``: from scratch."""
+        return 'trained' if self.start is None else 'added'
+
+    @property
+    def start_runs(self) -> list[Run]:
+        """The runs that train the common start; none where it is given or there is none."""
+        if self.start is None or self.start.arm is None:
+            return []
+        return [Run(START, seed, WAITING) for seed in self.start.seeds]
 
     @property
     def runs(self) -> list[Run]:
-        """All runs, seed by seed, so that an interrupted sweep has whole comparisons."""
-        seeds = [[Run(arm, seed) for seed in arm.seeds or self.seeds] for arm in self.arms]
-        return [run for runs in zip_longest(*seeds) for run in runs if run]
+        """All runs, seed by seed, so that an interrupted sweep has complete comparisons."""
+        rounds = zip_longest(*(self.runs_of(arm) for arm in self.arms))
+        return [run for runs in rounds for run in runs if run is not None]
+
+    def runs_of(self, arm: Arm) -> list[Run]:
+        """Return the runs of one arm."""
+        several = self.start is not None and len(self.start.seeds) > 1
+        bases = self.start.seeds if self.start is not None and several else (None,)
+        seeds = arm.seeds or self.seeds
+        return [Run(arm.name, seed, WAITING, base=base) for seed in seeds for base in bases]
 
 
 def load_plan(path: PathLike) -> Plan:
     """Read and check a plan.
 
     Raises:
-        UserError: The file is absent or no plan: an unknown or missing key, an unknown baseline or
-        control, an arm without a config, a name that makes no folder, seeds that repeat.
+        MissingFile: The plan, or the config of an arm, does not exist.
+        UserError: It is not a plan: a key is unknown or missing, the baseline or the control is
+            unknown, a name cannot be a folder's, or seeds repeat.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f'no plan at {path}')
+        raise MissingFile(f'no plan at {path}')
     try:
         values = Config.fromfile(path)._cfg_dict.to_dict()
     except Exception as error:  # whatever the plan's own code raises
         raise UserError(f'plan {path} cannot be read: {type(error).__name__}: {error}') from error
     values = {key: value for key, value in values.items() if not key.startswith('_')}
+    if 'question' in values:
+        values['questions'] = _questions(path, values.pop('question'))
     known = Plan.__dataclass_fields__
     for key in values:
         if key not in known:
@@ -130,15 +165,41 @@ def load_plan(path: PathLike) -> Plan:
         name = values.get(role)
         if name is not None and name not in names:
             raise UserError(
-                f"plan {path}: {role} '{name}' is no arm{did_you_mean(name, names)} "
+                f"plan {path}: unknown {role} '{name}'{did_you_mean(name, names)} "
                 f'(arms: {", ".join(names)})'
             )
     values.update(arms=arms, seeds=_seeds(f'plan {path}', values['seeds']))
+    delta = values.get('delta', Plan.delta)
+    if type(delta) not in (int, float) or not delta > 0:
+        raise UserError(f'plan {path}: delta must be a number of AP points above 0, got {delta!r}')
+    if 'start' in values:
+        values['start'] = read_start(values['start'], path, names)
+    if values.get('start') is not None:
+        values['arms'] = _with_placebo(path, values['arms'], values['baseline'])
+    elif values.get('fine_tuning'):
+        raise UserError(f"plan {path}: 'fine_tuning' needs a 'start'; give one, or use 'overrides'")
     if 'severities' in values:
         values.update(_severities(path, values))
     values.setdefault('name', path.stem)
     _check_folder_name(path, values['name'])
     return Plan(**values)
+
+
+def _with_placebo(path: Path, arms: tuple[Arm, ...], baseline: str) -> tuple[Arm, ...]:
+    """Return the arms of a plan with a common start, with a placebo arm at the end."""
+    for arm in arms:
+        if arm.seeds is not None:
+            raise UserError(
+                f"plan {path}: arm '{arm.name}' has seeds of its own; with a common start runs are "
+                "compared seed by seed, so all arms share the plan's seeds"
+            )
+        if arm.name in (START, PLACEBO):
+            raise UserError(
+                f"plan {path}: the name '{arm.name}' is taken in a plan with a common start; give "
+                'the arm another'
+            )
+    (base,) = (arm for arm in arms if arm.name == baseline)
+    return (*arms, replace(base, name=PLACEBO, jitter=JITTER))
 
 
 def _arm(path: Path, name: str, value: Any) -> Arm:
@@ -153,16 +214,29 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
         )
     config = (path.parent / value['config']).resolve()
     if not config.is_file():
-        raise UserError(f"plan {path}: arm '{name}': no config at {config}")
+        raise MissingFile(f"plan {path}: arm '{name}': no config at {config}")
     seeds = value.get('seeds')
-    own = None if seeds is None else _seeds(f"plan {path}: arm '{name}'", seeds)
-    return Arm(name, config, value.get('overrides', {}), own)
+    if seeds is not None:
+        seeds = _seeds(f"plan {path}: arm '{name}'", seeds)
+    return Arm(name, config, value.get('overrides', {}), seeds)
+
+
+def _questions(path: Path, value: Any) -> tuple[tuple[str, str], ...]:
+    """Read ``question = dict(metric='AP', scope='crowded')``, or a list of such."""
+    questions = list(value) if isinstance(value, (list, tuple)) else [value]
+    for question in questions:
+        if not isinstance(question, dict) or set(question) != {'metric', 'scope'}:
+            raise UserError(
+                f"plan {path}: question must be dict(metric='AP', scope='crowded') or a list of "
+                f'such, got {question!r}'
+            )
+    return tuple((question['metric'], question['scope']) for question in questions)
 
 
 def _severities(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     severities = values['severities']
     if not isinstance(severities, (list, tuple)) or not set(severities) <= {1, 2, 3, 4, 5}:
-        raise UserError(f'plan {path}: severities are some of 1 to 5, got {severities!r}')
+        raise UserError(f'plan {path}: severities must be numbers from 1 to 5, got {severities!r}')
     for key in ('dose', 'group_by'):
         if values.get(key):
             raise UserError(
@@ -171,18 +245,23 @@ def _severities(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     return dict(severities=tuple(sorted(set(severities))), dose='severity', group_by='original')
 
 
-def _seeds(where: str, seeds: Any) -> tuple[int, ...]:
-    if not isinstance(seeds, (list, tuple)) or not all(type(s) is int and s >= 0 for s in seeds):
-        raise UserError(f'{where}: seeds must be a list of integers from 0, got {seeds!r}')
+def _seeds(owner: str, seeds: Any) -> tuple[int, ...]:
+    if not isinstance(seeds, (list, tuple)) or not all(_is_seed(seed) for seed in seeds):
+        raise UserError(f'{owner}: seeds must be a list of integers from 0, got {seeds!r}')
     if not seeds:
-        raise UserError(f'{where}: seeds is empty; give one or more')
+        raise UserError(f'{owner}: seeds is empty; give one or more')
     if len(set(seeds)) < len(seeds):
-        raise UserError(f'{where}: seeds repeat in {list(seeds)}: a copy is no second run')
+        raise UserError(f'{owner}: seeds repeat in {list(seeds)}; give every run another')
     return tuple(seeds)
+
+
+def _is_seed(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _check_folder_name(path: Path, name: str) -> None:
     if not FOLDER_NAME.fullmatch(str(name)):
         raise UserError(
-            f"plan {path}: '{name}' names a folder: letters, digits, '_', '-', '+', '.' only"
+            f"plan {path}: '{name}' names a folder, so it takes letters, digits, '_', '-', '+' "
+            "and '.' only"
         )

@@ -6,14 +6,12 @@ from .health import Health, ModuleHealth, measure_health, record_start
 from .health_hook import AttentionHealthHook
 from .insert import insert_attention, remove_attention
 from .recipe import attention_paramwise
-from .report import InsertionReport
 from .with_attention import WithAttention
 
 __all__ = [
     'SLOTS',
     'AttentionHealthHook',
     'Health',
-    'InsertionReport',
     'ModuleHealth',
     'Placement',
     'WithAttention',

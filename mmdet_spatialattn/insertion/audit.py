@@ -7,11 +7,11 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-from ..attention.initial_effect import InitialEffect, initial_effect
+from ..attention.initial_effect import initial_effect
+from ..results import Audit, AuditRow
 from .dry_run import guess_args, run_copy
 from .health import NEVER, PARTLY, ModuleHealth
 from .host import below_pretrained
-from .report import InsertionReport, Row
 from .sites import Site, attention_sites
 from .trial import Loss, try_learning
 
@@ -34,7 +34,7 @@ def audit_model(
     *,
     pretrained: bool = False,
     losses: Sequence[Loss] = (),
-) -> InsertionReport:
+) -> Audit:
     """Return a report on every attention module in ``model``: inserted ones and native plugins.
 
     The map sizes and the memory come from one forward pass of a copy without data; whether the
@@ -74,7 +74,7 @@ def audit_model(
     accepted = {path for path, site in sites.items() if site.frozen_ok}
     loaded = {path for path in sites if pretrained or below_pretrained(model, path)}
     warnings = [*_warnings(rows, accepted, loaded, complete), *filter(None, [failure])]
-    return InsertionReport(rows, warnings, size)
+    return Audit(tuple(rows), tuple(warnings), size)
 
 
 def _try(model: nn.Module, losses: Sequence[Loss]) -> tuple[dict[str, ModuleHealth], str]:
@@ -133,10 +133,10 @@ def _row(
     observed: Observation,
     size: Optional[tuple[int, int]],
     trial: Optional[ModuleHealth],
-) -> Row:
+) -> AuditRow:
     trains = _trains(model, path, site.module)
     effect = initial_effect(site.module, site.channels)
-    return Row(
+    return AuditRow(
         path=path,
         module=type(site.module).__name__,
         position=site.position,
@@ -216,9 +216,9 @@ def _setting(model: nn.Module, path: str, name: str, holds: Callable[[Any], bool
 
 
 def _warnings(
-    rows: Sequence[Row], accepted: set[str], loaded: set[str], complete: bool
+    rows: Sequence[AuditRow], accepted: set[str], loaded: set[str], complete: bool
 ) -> Iterator[str]:
-    def rows_that(holds: Callable[[Row], bool]) -> list[Row]:
+    def rows_that(holds: Callable[[AuditRow], bool]) -> list[AuditRow]:
         return [row for row in rows if holds(row)]
 
     if frozen := rows_that(lambda row: row.frozen and row.path not in accepted):
@@ -255,7 +255,7 @@ def _warnings(
     if loud := rows_that(lambda row: row.path in loaded and row.change > 1e-3):
         yield (
             f'{_names(loud)} change pretrained features from the first step '
-            f'({InitialEffect(loud[0].factor, loud[0].change)}): give identity_init=True'
+            f'({loud[0].initial_effect}): give identity_init=True'
         )
     if idle := rows_that(lambda row: complete and row.runs == 0):
         yield (
@@ -264,7 +264,7 @@ def _warnings(
         )
 
 
-def _names(rows: Sequence[Row]) -> str:
+def _names(rows: Sequence[AuditRow]) -> str:
     more = f' and {len(rows) - 1} more' if len(rows) > 1 else ''
     return f'{rows[0].module} at {rows[0].path}{more}'
 

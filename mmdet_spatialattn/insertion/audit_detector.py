@@ -6,15 +6,13 @@ from typing import Any, Optional
 import torch
 from torch import nn
 
+from ..results import Audit
 from .audit import audit_model
 from .dry_run import IMAGE
-from .report import InsertionReport
 from .trial import detector_losses
 
 
-def audit_detector(
-    model: nn.Module, config: Any, size: Optional[Sequence[int]] = None
-) -> InsertionReport:
+def audit_detector(model: nn.Module, config: Any, size: Optional[Sequence[int]] = None) -> Audit:
     """Audit the attention in an MMDetection detector.
 
     Args:

@@ -10,6 +10,7 @@ from torch import nn
 from ..attention.initial_effect import initial_effect
 from ..attention.initialisation import initialise, own_random_stream
 from ..errors import UserError
+from ..results import Audit
 from .attach import Placement, attach, attached_to, detach, unhook
 from .audit import audit_model, frozen_by
 from .build import build_module
@@ -18,12 +19,9 @@ from .entry import Entry, parse_entries
 from .guide import drop_guide, drop_last, hold_guide, take_guide
 from .host import inserted_modules, prepare, restore
 from .placements import find_placements
-from .report import InsertionReport
 
 
-def insert_attention(
-    model: nn.Module, attention: Iterable[dict], example: Any = None
-) -> InsertionReport:
+def insert_attention(model: nn.Module, attention: Iterable[dict], *, example: Any = None) -> Audit:
     """Insert attention modules into ``model``, in place.
 
     The class of the model, its parameters and their names stay the same. Either all entries are
@@ -62,7 +60,7 @@ def insert_attention(
 
 def insert(
     model: nn.Module, attention: Iterable[dict], example: Any = None, in_channels: Any = None
-) -> InsertionReport:
+) -> Audit:
     """Insert attention modules and return the report, with the warnings in it.
 
     Args:
@@ -87,7 +85,7 @@ def insert(
         initialise(inserted_modules(model))
     report = audit_model(model, None if example is None else as_args(example))
     warnings = [warning for _, given in candidates for warning in given]
-    return replace(report, warnings=warnings + report.warnings)
+    return replace(report, warnings=(*warnings, *report.warnings))
 
 
 def remove_attention(model: nn.Module) -> int:

@@ -47,6 +47,6 @@ def WithAttention(
     report = insert(model, attention, in_channels=kwargs.get('in_channels'))
     for warning in report.warnings:
         print_log(warning, logger='current', level=logging.WARNING)
-    table = replace(report, warnings=[])
+    table = replace(report, warnings=())
     print_log(f'attention in {type(model).__name__}\n{table}', logger='current')
     return model

@@ -1,1 +1,7 @@
-"""The pages a person reads: one file each, without a network."""
+"""Pages for readers, composed of results and figures: of a data set's clutter, and of a sweep."""
+
+from .clutter_page import write_clutter_page
+from .sweep_markdown import write_sweep_markdown
+from .sweep_page import write_sweep_page
+
+__all__ = ['write_clutter_page', 'write_sweep_markdown', 'write_sweep_page']

@@ -6,9 +6,10 @@ import torch
 from mmdet_spatialattn import build_attention, list_attention
 from mmdet_spatialattn.attention import SpatialAttention
 from mmdet_spatialattn.attention.catalogue import FAMILIES, attention_table
-from mmdet_spatialattn.attention.initial_effect import InitialEffect, initial_effect
+from mmdet_spatialattn.attention.initial_effect import initial_effect
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.registry import MODELS
+from mmdet_spatialattn.results.initial_effect import InitialEffect
 
 RECORDS = {record.name: record for record in list_attention()}
 

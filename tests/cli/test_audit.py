@@ -15,7 +15,7 @@ def test_it_prints_the_table_and_writes_it(repository, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].startswith('path')
     assert 'for an input of 160x160 pixels' in printed
-    rows = json.loads(out.read_text())['rows']
+    rows = json.loads(out.read_text())['modules']
     assert [(row['path'], row['map']) for row in rows] == [
         ('neck.output0_spatialattn', [20, 20]),
         ('neck.output1_spatialattn', [10, 10]),
@@ -25,7 +25,8 @@ def test_it_prints_the_table_and_writes_it(repository, tmp_path, capsys):
 
 def test_a_config_that_does_not_resize_is_told(repository, capsys):
     assert main([str(repository / CONFIG)]) == 0
-    assert 'the config does not resize its images; --size' in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert 'the config does not resize its images; give their size with --size' in out
 
 
 def test_a_detector_without_attention_says_so(tmp_path, capsys):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmdet_spatialattn.cli import _checks as checks
 from mmdet_spatialattn.cli import main
+from mmdet_spatialattn.experiments import checks
 
 ATTENTION = dict(cfg=dict(type='CBAM'), stages=(False, True, False, False), position='after_conv3')
 
@@ -145,10 +145,10 @@ def test_an_unknown_command(capsys):
         ),
         (
             'plugins.0.position=after_conv4',
-            "model.backbone.plugins.0: no position 'after_conv4'; did you mean 'after_conv",
+            "model.backbone.plugins.0: unknown position 'after_conv4'; did you mean 'after_conv",
         ),
         ('plugins.0.stages=(True,False)', 'for each of 4 stages, got'),
-        ('depth=18', "takes no plugins .*WithAttention', of='ResNet'"),
+        ('depth=18', "takes no plugins, .*WithAttention', of='ResNet'"),
         ('type=ResNett', "no module is registered as 'ResNett'; did you mean 'ResNet'"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_data_root_that_does_not_exist(refused, tiny):
     line = refused('train', tiny.config, '--cfg-options', 'data_root=/nowhere')
     assert line == (
         'train_dataloader.dataset: data root /nowhere does not exist; put the data there, or give '
-        'its place with --cfg-options data_root=DIR'
+        'its path with --cfg-options data_root=DIR'
     )
     option = 'test_dataloader.dataset.data_root=/nowhere'
     line = refused('test', tiny.config, 'x.pth', '--cfg-options', option)
@@ -229,7 +229,7 @@ def test_an_annotation_file_that_is_not_coco(refused, tiny, annotated, content, 
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{"images": [{"id": 1', 'not one JSON object, or cut off'),
+        ('{"images": [{"id": 1', 'it is truncated or not an object'),
         ('{"images": [], "annotation": [], "categories": []}', "no list 'annotations'"),
     ],
 )
@@ -246,13 +246,13 @@ def test_a_checkpoint_of_another_model(refused, tiny, changed, tmp_path):
     torch.save(dict(meta={}, state_dict=weights_of(other)), tmp_path / 'other.pth')
     line = refused('test', tiny.config, tmp_path / 'other.pth')
     expected = (
-        r'other\.pth is a checkpoint of another model: of (\d+) weights (\d+) fit; '
+        r'other\.pth is a checkpoint of another model: (\d+) of (\d+) weights fit; '
         r'(\d+) missing \((backbone\.\S+), (backbone\.\S+), \.\.\.\); '
         r'(\d+) of another shape \((\S+), (\S+), \.\.\.\); give the config it was trained with'
     )
     found = re.search(expected, line)
     assert found, line
-    total, fitting, missing, reshaped = (int(found.group(i)) for i in (1, 2, 3, 6))
+    fitting, total, missing, reshaped = (int(found.group(i)) for i in (1, 2, 3, 6))
     own = {n: w for n, w in weights_of(tiny.config).items() if 'num_batches' not in n}
     theirs = weights_of(other)
     assert total == len(own)
@@ -307,7 +307,7 @@ def test_a_checkpoint_that_needs_unsafe_types(refused, tiny, tmp_path):
         ['train', tiny.config, '--cfg-options', f'load_from={path}'],
     ):
         line = refused(*argv)
-        assert re.search(r'a\.pth needs types .*: builtins\.exec, pathlib\S*; nothing of it', line)
+        assert re.search(r'a\.pth needs types .*: builtins\.exec, pathlib\S*; nothing in it', line)
     assert not marker.exists()
 
 
@@ -328,10 +328,10 @@ def test_resume_with_nothing_to_resume(refused, tiny, tmp_path):
     work_dir.mkdir()
     (work_dir / 'last_checkpoint').write_text('/gone/epoch_3.pth')
     line = refused('train', tiny.config, '--resume', '--work-dir', work_dir)
-    assert '(the last one, /gone/epoch_3.pth, is gone)' in line
+    assert '(the last one, /gone/epoch_3.pth, does not exist)' in line
     torch.save(dict(meta={}, state_dict=weights_of(tiny.config)), tmp_path / 'weights.pth')
     line = refused('train', tiny.config, '--resume', tmp_path / 'weights.pth')
-    assert 'weights.pth holds weights but no state of a training' in line
+    assert 'weights.pth holds weights but not the state of a training' in line
 
 
 def test_predictions_into_a_file_of_another_kind(refused, tiny):

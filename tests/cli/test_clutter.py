@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmdet_spatialattn.cli.clutter import main
-from mmdet_spatialattn.evaluation import ClutterTable
+from mmdet_spatialattn.clutter import ClutterTable
 from tests.evaluation.samples import small_set, write_images
 
 

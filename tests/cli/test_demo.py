@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmdet_spatialattn.cli.demo import main
-from mmdet_spatialattn.io import read_json
+from mmdet_spatialattn.results import SweepResult
 
 SMALL = ['--images', '50', '--epochs', '1']
 
@@ -19,18 +19,18 @@ def test_the_demo_ends_with_a_verdict_and_given_again_only_prints_it(tmp_path, c
     out = capsys.readouterr().out
     assert 'cbam-backbone against baseline' in out and 'clutter gain' in out
     assert str(folder / 'runs/report.html') in out
-    verdict = read_json(tmp_path / 'verdict.json')
-    assert verdict == read_json(folder / 'runs/verdict.json')
-    assert list(verdict['plan']['arms']) == ['baseline', 'cbam-backbone', 'cbam-neck']
-    assert verdict['dose']['doses'] == [0, 1, 2, 3, 4] and verdict['failed'] == []
-    assert all(len(arm['runs']) == 2 for arm in verdict['comparison']['arms'].values())
+    result = SweepResult.read(tmp_path / 'verdict.json')
+    assert result == SweepResult.read(folder / 'runs/verdict.json')
+    assert list(result.plan.arms) == ['baseline', 'cbam-backbone', 'cbam-neck']
+    assert result.dose.doses == (0, 1, 2, 3, 4) and result.failed == ()
+    assert all(len(arm.runs) == 2 for arm in result.comparison.arms.values())
 
     runs = [path for path in folder.rglob('*') if path.is_file() and path.parent.name != 'runs']
     before = {path: path.stat().st_mtime_ns for path in runs}
     assert main(argv) == 0
     assert 'cbam-backbone against baseline' in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in runs} == before
-    assert read_json(tmp_path / 'verdict.json') == verdict
+    assert SweepResult.read(tmp_path / 'verdict.json') == result
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_mistake_is_one_line_before_anything_is_written(tmp_path, capsys, argv
 def test_the_folder_of_something_else_is_refused(tmp_path, capsys):
     (tmp_path / 'thesis.tex').write_text('')
     assert main(['--work-dir', str(tmp_path)]) == 2
-    assert 'holds something else' in capsys.readouterr().err
+    assert 'holds other files' in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
 
 
@@ -60,4 +60,4 @@ def test_a_demo_with_other_parameters_is_not_mixed_with_this_one(tmp_path, capsy
     (tmp_path / 'demo.json').write_text(json.dumps({'images': 24, 'epochs': None, 'full': False}))
     assert main(['--work-dir', str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert 'images 24 and not 1000' in error and error.count('\n') == 1
+    assert 'images 24 instead of 1000' in error and error.count('\n') == 1

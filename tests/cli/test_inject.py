@@ -20,7 +20,7 @@ def given(tmp_path):
 def test_a_set_is_written_and_summed_up(given, tmp_path, capsys):
     assert main([*given, '--severity=2', f'--json={tmp_path / "record.json"}']) == 0
     printed = capsys.readouterr().out
-    assert 'out: 2 images; 16 of 16 distractors found a place' in printed
+    assert 'out: 2 images; 16 of 16 distractors were placed' in printed
     assert 'at most 0.0% of an object is covered' in printed
     assert json.loads((tmp_path / 'record.json').read_text())['severity'] == 2
     written = json.loads((tmp_path / 'out/annotations.json').read_text())
@@ -44,7 +44,10 @@ def test_a_set_without_room_is_warned_of(given, tmp_path, capsys):
         (['--severity=6'], 'severity must be one of 1, 2, 3, 4, 5, got 6'),
         (['--severity=high'], "argument --severity: invalid int value: 'high'"),
         (['--severity=1', '--max-cover=2'], 'max_cover is a share of a box'),
-        (['--severity=1', '--patches-ann=t.json'], '--patches-images go together'),
+        (
+            ['--severity=1', '--patches-ann=t.json'],
+            '--patches-ann and --patches-images together',
+        ),
         (['--severity=1', '--patches-ann=t.json', '--patches-images=x'], 'cannot read t.json'),
         (['--severity=1', '--out=/proc/x'], 'cannot write /proc/x'),
     ],
@@ -61,5 +64,5 @@ def test_a_folder_that_holds_something_is_left_alone(given, tmp_path, capsys):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out/mine.txt').write_text('x')
     assert main([*given, '--severity=1']) == 2
-    assert 'it is there already; give a new folder' in capsys.readouterr().err
+    assert 'it exists already; give a new folder' in capsys.readouterr().err
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['mine.txt']

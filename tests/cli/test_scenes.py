@@ -19,7 +19,7 @@ def test_a_set_and_its_preview_are_written_once(tmp_path, capsys):
         assert image.width > 3 * 128 and image.height > 128
         assert len(image.getcolors(1 << 24)) > 100
     assert main(argv) == 0
-    assert 'were there already' in capsys.readouterr().out
+    assert 'exist already' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from mmdet_spatialattn.cli.sweep import main
-from mmdet_spatialattn.experiments.launch import FINISHED
-from mmdet_spatialattn.io import read_json, write_json
+from mmdet_spatialattn.experiments.record import RECORD
+from mmdet_spatialattn.io import write_json
+from mmdet_spatialattn.results import SweepResult
 from tests.experiments.sets import BASELINE, CBAM, finish, small_plan, small_scenes
+from tests.processes import run
 
 PLAN = """
 name = 'small'
@@ -61,9 +63,7 @@ def refused(tmp_path, capsys):
 
 
 def test_mistakes_in_the_plan_are_found_first(plan, refused, tmp_path):
-    assert "baseline 'plane' is no arm; did you mean 'plain'" in refused(
-        plan("baseline = 'plane'\n")
-    )
+    assert "unknown baseline 'plane'; did you mean 'plain'" in refused(plan("baseline = 'plane'\n"))
     assert 'seeds repeat' in refused(plan('seeds = [1, 1]\n'))
     assert "arm 'cbam': no config at" in refused(plan(cbam=str(tmp_path / 'gone.py')))
     assert 'no plan at' in refused(str(tmp_path / 'gone.py'))
@@ -110,17 +110,28 @@ def test_a_device_that_is_not_there_is_refused(plan, refused):
 def test_a_folder_of_something_else_is_refused(plan, refused, tmp_path):
     (tmp_path / 'runs').mkdir()
     (tmp_path / 'runs/thesis.tex').write_text('')
-    assert 'holds something else' in refused(plan())
+    assert 'holds other files' in refused(plan())
     (tmp_path / 'runs/thesis.tex').unlink()
     write_json(tmp_path / 'runs/sweep.json', {'plan': 'large'})
-    assert "holds the sweep of plan 'large' and not 'small'" in refused(plan())
+    assert 'holds another sweep (plan large instead of small)' in refused(plan())
+
+
+def test_a_machine_without_mmdetection_is_told_what_to_install(plan, tmp_path):
+    code = (
+        "import sys; sys.modules['mmdet'] = None\n"
+        'from mmdet_spatialattn.cli import main\n'
+        'sys.exit(main(sys.argv[1:]))'
+    )
+    done = run('-c', code, 'sweep', plan(), cwd=tmp_path)
+    assert done.code == 2 and done.err.count('\n') == 1, done.err
+    assert 'mmdet cannot be imported' in done.err and 'spatialattn doctor' in done.err
 
 
 def test_a_full_disk_is_noticed(plan, refused, monkeypatch):
     usage = type('Usage', (), {'free': 10**6})
     monkeypatch.setattr('shutil.disk_usage', lambda path: usage)
     line = refused(plan())
-    assert '0.0 GiB left' in line and 'give a --work-dir on another disk' in line
+    assert '0.0 GiB left' in line and 'give a folder on another disk' in line
 
 
 def test_a_dry_run_prints_the_runs_and_writes_nothing(plan, tmp_path, capsys, monkeypatch):
@@ -129,7 +140,7 @@ def test_a_dry_run_prints_the_runs_and_writes_nothing(plan, tmp_path, capsys, mo
     assert main([plan(), '--dry-run', '--work-dir', str(folder), '--jobs', '2']) == 0
     out = capsys.readouterr().out
     assert 'small: 4 runs' in out and '0 of 2' in out and 'cbam' in out
-    assert 'minutes with --jobs 2' in out
+    assert 'minutes with 2 at a time' in out
     assert not folder.exists()
 
 
@@ -145,7 +156,8 @@ def test_collect_compares_what_is_finished_and_trains_nothing(
     assert main([*argv, '--json', str(tmp_path / 'out.json')]) == 0
     out = capsys.readouterr().out
     assert 'cbam against plain' in out and str(folder / 'report.html') in out
-    assert read_json(tmp_path / 'out.json') == read_json(folder / 'verdict.json')
+    result = SweepResult.read(tmp_path / 'out.json')
+    assert result == SweepResult.read(folder / 'verdict.json') and result.failed == ()
     assert (folder / 'report.md').is_file() and metafile.is_file()
     assert not list(folder.rglob('log.txt'))
     assert main([path, '--dry-run', '--work-dir', str(folder)]) == 0
@@ -171,8 +183,8 @@ def test_a_run_that_fails_stops_no_other_and_is_reported(plan, scenes, tmp_path,
     out = capsys.readouterr().out
     assert f'bad/seed_0 failed; its log: {folder}/bad/seed_0/log.txt' in out
     assert 'Nothing' in (folder / 'bad/seed_0/log.txt').read_text()
-    failed = read_json(folder / 'verdict.json')['failed']
-    assert failed == [{'run': 'bad/seed_0', 'log': 'bad/seed_0/log.txt'}]
+    (run,) = SweepResult.read(folder / 'verdict.json').failed
+    assert (run.name, run.log, run.state) == ('bad/seed_0', 'bad/seed_0/log.txt', 'failed')
 
 
 @pytest.mark.slow
@@ -202,7 +214,7 @@ def test_a_sweep_killed_at_three_random_moments_ends_as_if_undisturbed(plan, tmp
         while processes_of(disturbed):  # the trainings end with the sweep that started them
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        finished = max(finished, len(list(disturbed.rglob(FINISHED))))
+        finished = max(finished, len(list(disturbed.rglob(RECORD))))
     done = subprocess.run([*command, '--work-dir', str(disturbed)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     told = f'killed after {moments} of {length:.0f} s, {finished} runs finished then'

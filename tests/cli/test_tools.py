@@ -1,5 +1,7 @@
 """``tools/``, where MMDetection users look, holds the commands and nothing more."""
 
+import runpy
+
 import pytest
 
 from mmdet_spatialattn.cli import commands
@@ -8,9 +10,11 @@ from tests.processes import run
 
 @pytest.mark.parametrize('name', commands())
 def test_a_tool_is_its_command(name, repository):
-    source = (repository / 'tools' / f'{name}.py').read_text()
+    path = repository / 'tools' / f'{name}.py'
+    source = path.read_text()
     assert f'from mmdet_spatialattn.cli.{name} import main' in source
     assert source.rstrip().endswith('sys.exit(main())')
+    runpy.run_path(str(path), run_name='__mp_main__')  # as a spawned process imports it: no command
 
 
 def test_a_script_runs_with_the_package_imported_first(tmp_path):

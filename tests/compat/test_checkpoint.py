@@ -164,7 +164,7 @@ def test_a_call_in_a_checkpoint_is_named_and_not_made(normal, tmp_path, read, le
     torch.load(path, weights_only=False)
     assert marker.exists(), 'the file does nothing, so this test would prove nothing'
     marker.unlink()
-    with pytest.raises(UserError, match=r'a\.pth needs types .*exec.*nothing of it was executed'):
+    with pytest.raises(UserError, match=r'a\.pth needs types .*exec.*nothing in it was executed'):
         read(path)
     assert not marker.exists()
 

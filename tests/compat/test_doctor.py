@@ -62,7 +62,7 @@ CONFLICTS = {
     ),
     'a torchvision of another release that loads': (
         installed(torchvision='0.28.0'),
-        [r'warning: torchvision 0\.28\.0 is not of the release of torch 2\.14\.1'],
+        [r'warning: torchvision 0\.28\.0 does not belong to the release of torch 2\.14\.1'],
     ),
     'both mmcv, of one version': (
         installed(mmcv='2.1.0'),
@@ -86,14 +86,14 @@ CONFLICTS = {
     'an mmcv that mmdet refuses': (
         failing(installed(mmcv='2.2.0', mmcv_lite=None), mmdet='AssertionError: MMCV==2.2.0'),
         [
-            r'error: mmdet 3\.3\.0 refuses to be imported with mmcv 2\.2\.0: it asserts < 2\.2\.0 '
+            r'error: mmdet 3\.3\.0 needs mmcv < 2\.2\.0, and refuses mmcv 2\.2\.0 '
             r"-> pip uninstall mmcv, then pip install 'mmcv-lite<2\.2\.0'"
         ],
     ),
     'setuptools without pkg_resources': (
         failing(installed(setuptools='82.0.0'), pkg_resources='ModuleNotFoundError'),
         [
-            r'error: MMEngine reads pkg_resources, which setuptools \(82\.0\.0\) does not bring '
+            r'error: MMEngine reads pkg_resources, which setuptools \(82\.0\.0\) does not provide '
             r"-> pip install 'setuptools<81'"
         ],
     ),
@@ -105,7 +105,7 @@ CONFLICTS = {
         failing(mmdet='SyntaxError: bad'),
         [
             r'error: mmdet cannot be imported \(SyntaxError: bad\) '
-            r'-> install what is missing, or mmdet 3\.3\.0 again'
+            r'-> install what it names, or reinstall mmdet 3\.3\.0'
         ],
     ),
     'a compiled mmcv for another torch': (
@@ -129,7 +129,7 @@ CONFLICTS = {
 @pytest.mark.parametrize('name', CONFLICTS)
 def test_a_conflict_is_found_once_with_its_remedy(name):
     facts, expected = CONFLICTS[name]
-    found = [f'{f.level}: {f.what} -> {f.remedy}' for f in diagnose(facts)]
+    found = [f'{f.level}: {f.problem} -> {f.remedy}' for f in diagnose(facts)]
     assert len(found) == len(expected), found
     for text, pattern in zip(found, expected):
         assert re.match(pattern, text), text
@@ -158,7 +158,7 @@ def test_a_run_stops_at_the_first_error_and_at_nothing_less(monkeypatch):
     doctor.require_host()
     broken = CONFLICTS['setuptools without pkg_resources'][0]
     monkeypatch.setattr(doctor, 'examine', lambda: broken)
-    with pytest.raises(UserError, match=r'does not bring; pip install .*spatialattn doctor'):
+    with pytest.raises(UserError, match=r'does not provide; pip install .*spatialattn doctor'):
         doctor.require_host()
 
 
@@ -185,7 +185,7 @@ BROKEN = {
     ),
     'pkg_resources/__init__.py': (
         'raise ModuleNotFoundError("No module named pkg_resources")',
-        r'MMEngine reads pkg_resources, which setuptools \(\S+\) does not bring',
+        r'MMEngine reads pkg_resources, which setuptools \(\S+\) does not provide',
     ),
 }
 

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mmdet_spatialattn.coco import load_annotations
+from mmdet_spatialattn.coco.images import read_image
 from mmdet_spatialattn.datasets.injection import (
     BANK_SIZE,
     PATCH_SHARE,
@@ -15,8 +17,6 @@ from mmdet_spatialattn.datasets.injection import (
     write_injected,
 )
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations
-from mmdet_spatialattn.evaluation.images import read_image
 from mmdet_spatialattn.registry import TRANSFORMS
 
 RED, BLUE, GREEN = (0, 0, 200), (200, 0, 0), (0, 200, 0)
@@ -188,7 +188,7 @@ def test_the_transform_stands_in_a_test_pipeline_and_equals_the_command(training
 def test_a_transform_in_the_wrong_place_says_where_it_belongs(training):
     paste = injection(training)
     sample = dict(img=plain(RED)[:60], img_id=1, img_path='x', height=120, width=160, instances=[])
-    with pytest.raises(UserError, match='160 x 60 .* 160 x 120; put the transform right after'):
+    with pytest.raises(UserError, match='160 x 60 .* 160 x 120; put the transform directly after'):
         paste(sample)
     del sample['instances']
     with pytest.raises(UserError, match='use a data set with annotations'):
@@ -226,7 +226,7 @@ def test_jpegs_become_lossless_and_keep_apart(tmp_path):
         (dict(severity='3'), "got '3'"),
         (dict(severity=1, max_cover=1.5), 'max_cover is a share of a box, from 0 to 1, got 1.5'),
         (dict(severity=1, max_cover=float('nan')), 'got nan'),
-        (dict(severity=1, seed=-1), 'seed must be an integer from 0 on, got -1'),
+        (dict(severity=1, seed=-1), 'seed must be an integer of at least 0, got -1'),
     ],
 )
 def test_numbers_out_of_range_are_named(training, arguments, message):
@@ -244,7 +244,7 @@ def test_sets_that_cannot_give_or_take_distractors_are_refused(training, tmp_pat
     data = json.loads(alone.read_text())
     data['images'][0]['file_name'] = '../alone/a.png'
     alone.write_text(json.dumps(data))
-    with pytest.raises(UserError, match=r"'../alone/a.png' leads out of the folder"):
+    with pytest.raises(UserError, match=r"'../alone/a.png' is outside of the folder"):
         write_injected(alone, alone.parent, tmp_path / 'out', injection(training))
     (alone.parent / 'a.png').write_bytes(b'broken')
     with pytest.raises(UserError, match='is not an image'):

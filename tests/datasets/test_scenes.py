@@ -14,10 +14,10 @@ from PIL import Image
 from pycocotools import mask
 from pycocotools.coco import COCO
 
+from mmdet_spatialattn.clutter.measures import object_measures
 from mmdet_spatialattn.datasets.digits import render_scene
 from mmdet_spatialattn.datasets.scenes import MANIFEST, encode_png, write_scenes
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation.measures import object_measures
 from mmdet_spatialattn.io import read_json, write_json
 
 
@@ -143,22 +143,25 @@ def test_a_set_that_is_there_is_left_alone(digits):
 
 
 def test_another_set_is_refused_and_the_difference_named(digits):
-    with pytest.raises(UserError, match=r'images 20 and not 30.*seed 5 and not 0'):
+    with pytest.raises(UserError, match=r'images 20 instead of 30.*seed 5 instead of 0'):
         write_scenes(digits, images=30, levels=[0, 2, 4], size=128, seed=0)
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / 'thesis.tex').write_text('x')
-    with pytest.raises(UserError, match='is no set of scenes'):
+    with pytest.raises(UserError, match='is not a set of scenes'):
         write_scenes(tmp_path, images=2)
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
-    with pytest.raises(UserError, match='is no set of scenes'):
+    with pytest.raises(UserError, match='is not a set of scenes'):
         write_scenes(tmp_path / 'thesis.tex', images=2)
 
 
 @pytest.mark.parametrize(
     ('manifest', 'message'),
-    [([], 'format None and not'), ({'format': 'clutter digits, version 0'}, 'version 0 and not')],
+    [
+        ([], 'format None instead of'),
+        ({'format': 'clutter digits, version 0'}, 'version 0 instead of'),
+    ],
 )
 def test_a_strange_manifest_is_refused(tmp_path, manifest, message):
     write_json(tmp_path / MANIFEST, manifest)
@@ -177,7 +180,7 @@ def test_an_empty_folder_is_filled(tmp_path):
 def test_a_set_that_lost_files_is_said_to_have(tmp_path, lost):
     write_scenes(tmp_path / 'out', images=2, levels=[0], size=64)
     (tmp_path / 'out' / lost).unlink()
-    with pytest.raises(UserError, match='has lost files'):
+    with pytest.raises(UserError, match='is incomplete'):
         write_scenes(tmp_path / 'out', images=2, levels=[0], size=64)
 
 

@@ -5,8 +5,9 @@ import concurrent.futures
 import numpy as np
 import pytest
 
+from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations, load_detections, pairs
+from mmdet_spatialattn.evaluation import pairs
 from mmdet_spatialattn.evaluation.matching import FALSE, IGNORED, TRUE, match
 
 from .synthetic import random_problem, with_masks
@@ -102,7 +103,7 @@ def test_only_so_many_of_an_image_and_class_count():
 def test_the_matched_object_is_named():
     truth = truth_of([50, 0, 10, 10], [0, 0, 10, 10], classes=[1, 1])
     found = found_of(truth, ([90, 0, 10, 10], 0.9), ([0, 0, 10, 10], 0.8))
-    assert match(truth, found, *everything(truth, found)).first.tolist() == [[-1, 1]]
+    assert match(truth, found, *everything(truth, found)).matched_object.tolist() == [[-1, 1]]
 
 
 @pytest.mark.parametrize('masks', [False, True])
@@ -113,12 +114,12 @@ def test_random_scopes_match_as_pycocotools_does(masks):
         if masks:
             problem = with_masks(rng, *problem)
         truth = load_annotations(problem[0])
-        found = load_detections(problem[1], truth, 'segm' if masks else 'bbox')
+        found = load_detections(problem[1], truth, iou_type='segm' if masks else 'bbox')
         inside, charged = rng.random((4, len(truth))) < 0.5, rng.random((4, len(found))) < 0.5
         ours = match(truth, found, inside, charged)
         theirs = match(truth, found, inside, charged, engine='pycocotools')
         assert (ours.status == theirs.status).all()
-        assert (ours.first == theirs.first).all()
+        assert (ours.matched_object == theirs.matched_object).all()
 
 
 def test_parts_and_threads_change_nothing(monkeypatch):
@@ -130,9 +131,9 @@ def test_parts_and_threads_change_nothing(monkeypatch):
     whole = match(truth, found, inside, charged)
     monkeypatch.setattr(pairs, '_CHUNK', 50)
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        parts = match(truth, found, inside, charged, run=pool.map)
+        parts = match(truth, found, inside, charged, map_fn=pool.map)
     assert (whole.status == parts.status).all()
-    assert (whole.first == parts.first).all()
+    assert (whole.matched_object == parts.matched_object).all()
 
 
 def test_an_unknown_engine_is_one_message():

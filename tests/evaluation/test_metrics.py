@@ -5,25 +5,25 @@ import json
 import numpy as np
 import pytest
 
+from mmdet_spatialattn.clutter.scopes import all_scopes, members
+from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import load_annotations, load_detections
-from mmdet_spatialattn.evaluation.matching import IOU_THRESHOLDS, match
+from mmdet_spatialattn.evaluation import IOU_THRESHOLDS, evaluate, match
 from mmdet_spatialattn.evaluation.metrics import (
     RECALL_THRESHOLDS,
     coco_statistics,
     count_objects,
 )
-from mmdet_spatialattn.evaluation.strata import members, scopes
 
 from .synthetic import pycocotools_evaluate, random_problem, with_masks
 
 
 def statistics(truth, found, iou_type='bbox', caps=(1, 10, 100)):
     truth = load_annotations(truth)
-    found = load_detections(found, truth, iou_type)
-    inside = members(scopes(0), truth.area, truth.category) & ~truth.iscrowd
-    charged = members(scopes(0), found.area, found.category)
-    matches = match(truth, found, inside, charged, caps[-1])
+    found = load_detections(found, truth, iou_type=iou_type)
+    inside = members(all_scopes(0), truth.area, truth.category) & ~truth.iscrowd
+    charged = members(all_scopes(0), found.area, found.category)
+    matches = match(truth, found, inside, charged, max_detections=caps[-1])
     n_objects = count_objects(truth.category, inside, len(truth.category_ids))
     return coco_statistics(matches, n_objects, caps)
 
@@ -34,8 +34,8 @@ def test_thresholds_are_those_of_pycocotools():
     assert params.recThrs.tolist() == RECALL_THRESHOLDS.tolist()
 
 
-def test_the_official_files_give_the_published_numbers(shared_data):
-    folder = shared_data / 'eval_fixtures' / 'val2014_100'
+def test_the_official_files_give_the_published_numbers(repository):
+    folder = repository / 'tests' / 'data' / 'val2014_100'
     truth = folder / 'instances_val2014_100.json'
     boxes = statistics(truth, folder / 'instances_val2014_fakebbox100_results.json')
     published = [0.505, 0.697, 0.573, 0.586, 0.519, 0.501]
@@ -46,10 +46,12 @@ def test_the_official_files_give_the_published_numbers(shared_data):
     assert boxes['AP75'] == 0.5729816669904824
     masks = statistics(truth, folder / 'instances_val2014_fakesegm100_results.json', 'segm')
     assert masks['AP'] == 0.3195452758576433
+    result = evaluate(truth, folder / 'instances_val2014_fakebbox100_results.json')
+    assert result.overall['AP'] == 0.5045806987249628
 
 
-def test_a_crowd_of_people_gives_the_published_numbers(shared_data):
-    folder = shared_data / 'eval_fixtures' / 'faster_coco_eval_small'
+def test_a_crowd_of_people_gives_the_published_numbers(repository):
+    folder = repository / 'tests' / 'data' / 'crowd'
     truth = json.loads((folder / 'gt_ignore_test.json').read_text())
     found = json.loads((folder / 'dt_ignore_test.json').read_text())
     with pytest.raises(UserError, match=r"another type \(as '2299'\)"):

@@ -1,19 +1,21 @@
 """What is collected is what the runs left: compared once, described so that it can be repeated."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
-from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import compare
-from mmdet_spatialattn.evaluation.dose import dose_response
-from mmdet_spatialattn.experiments.collect import check_test_set, collect, describe
-from mmdet_spatialattn.experiments.launch import FINISHED, detections_of
+from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.comparison.dose_response import dose_response
+from mmdet_spatialattn.errors import MissingFile, UserError
+from mmdet_spatialattn.experiments.collect import summarise
 from mmdet_spatialattn.experiments.metafile import read_metafile, write_metafile
 from mmdet_spatialattn.experiments.plan import Arm
+from mmdet_spatialattn.experiments.record import RECORD
+from mmdet_spatialattn.experiments.sweep import check
 from mmdet_spatialattn.io import read_json, write_json
-from tests.experiments.sets import BASELINE, configs_of, finish, small_plan, small_scenes
+from mmdet_spatialattn.results import OVERALL, Comparison, DoseResponse, SweepResult
+from tests.experiments.sets import BASELINE, collect_runs, finish, small_plan, small_scenes
 
 
 @pytest.fixture(scope='module')
@@ -23,17 +25,18 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def collected(scenes):
-    """The folder of a sweep, its plan, and what was collected; the third arm never ran."""
+    """The folder of a sweep, its plan, and its result; the third arm never ran."""
     folder = scenes.parent / 'runs'
     plan = small_plan(scenes)
     plan = replace(plan, arms=(*plan.arms, Arm('late', BASELINE)))
     finish(plan, folder, scenes, {'plain': 6, 'cbam': 3})
-    collect(plan, folder, configs_of(plan, folder))
-    return folder, plan, read_json(folder / 'verdict.json')
+    return folder, plan, collect_runs(plan, folder)
 
 
 def without_sources(value):
     """What two comparisons share whose files were named differently."""
+    if isinstance(value, (Comparison, DoseResponse)):
+        value = value.to_dict()
     if isinstance(value, dict):
         skipped = ('source', 'file', 'notes')
         return {k: without_sources(v) for k, v in value.items() if k not in skipped}
@@ -41,65 +44,71 @@ def without_sources(value):
 
 
 def test_the_numbers_are_those_of_the_evaluation(collected, scenes):
-    folder, plan, verdict = collected
+    folder, plan, result = collected
     truth = scenes / 'annotations/val.json'
     runs = {
-        arm: [detections_of(run, folder) for run in plan.runs if run.arm.name == arm]
+        arm: [folder / run.detections for run in plan.runs if run.arm == arm]
         for arm in ('plain', 'cbam')
     }
     options = dict(n_boot=100, group_by='scene')
-    expected = compare(truth, runs, strata=plan.strata, **options)
-    assert without_sources(verdict['comparison']) == without_sources(expected.to_json())
+    seeds = {arm: [0, 1] for arm in runs}
+    expected = compare(truth, runs, strata=plan.strata, seeds=seeds, **options)
+    assert without_sources(result.comparison) == without_sources(expected)
     expected = dose_response(truth, runs, field='level', **options)
-    assert without_sources(verdict['dose']) == without_sources(expected.to_json())
-    assert verdict['comparison']['verdicts']['cbam']['word'].startswith('helps')
+    assert without_sources(result.dose) == without_sources(expected)
+    assert result.comparison.settings.paired
+    assert result.comparison.verdicts['cbam'].word == 'inconclusive'  # two seeds say little
+
+
+def test_what_is_stored_is_what_is_returned(collected):
+    folder, _, result = collected
+    assert SweepResult.read(folder / 'verdict.json') == result
 
 
 def test_files_are_named_as_seen_from_the_folder(collected):
-    _, _, verdict = collected
-    assert verdict['data'] == {
-        'annotations': '../scenes/annotations/val.json',
-        'images': '../scenes/images',
-    }
-    sources = [run['source'] for run in verdict['comparison']['arms']['cbam']['runs']]
+    _, _, result = collected
+    assert result.annotations == '../scenes/annotations/val.json'
+    assert result.images == '../scenes/images'
+    sources = [run.source for run in result.comparison.arms['cbam'].runs]
     assert sources == [f'cbam/seed_{k}/detections.bbox.json' for k in (0, 1)]
 
 
 def test_configs_are_named_as_seen_from_the_current_folder(scenes, monkeypatch, repository):
     plan = small_plan(scenes)
     monkeypatch.chdir(repository)
-    assert describe(plan)['arms']['plain']['config'] == (
+    assert summarise(plan).arms['plain'].config == (
         'configs/clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py'
     )
     monkeypatch.chdir(scenes)
-    assert describe(plan)['arms']['plain']['config'] == str(BASELINE)
+    assert summarise(plan).arms['plain'].config == str(BASELINE)
 
 
 def test_runs_without_a_result_are_named_with_their_log(collected):
-    _, _, verdict = collected
-    assert verdict['failed'] == [
-        {'run': f'late/seed_{k}', 'log': f'late/seed_{k}/log.txt'} for k in (0, 1)
+    _, _, result = collected
+    assert [(run.name, run.log) for run in result.failed] == [
+        (f'late/seed_{k}', f'late/seed_{k}/log.txt') for k in (0, 1)
     ]
+    assert {run.state for run in result.failed} == {'waiting'}
 
 
 def test_it_says_how_the_arms_differ_and_what_they_cost(collected):
-    folder, _, verdict = collected
-    changed = [line for line in verdict['differences']['cbam'].splitlines() if line[0] in '+-']
+    folder, _, result = collected
+    changed = [line for line in result.differences['cbam'].splitlines() if line[0] in '+-']
     assert any('CBAM' in line for line in changed)
     assert not any('work_dir' in line or 'seed' in line for line in changed)
-    assert verdict['differences']['plain'] == '' == verdict['audits']['plain']
-    assert verdict['audits']['cbam'].count('CBAM') == 6
-    assert '96x96' in verdict['audits']['cbam']
-    costs, timed = verdict['costs'], read_json(folder / 'cost.json')
-    assert costs['cbam']['parameters'] > costs['plain']['parameters'] > 3e6
-    assert set(costs['cbam']) == {'parameters', 'flops', 'memory'}
+    assert result.differences['plain'] == '' and len(result.audits['plain']) == 0
+    assert str(result.audits['cbam']).count('CBAM') == 6
+    assert '96x96' in str(result.audits['cbam'])
+    costs, timed = result.costs, read_json(folder / 'cost.json')
+    assert costs['cbam'].parameters > costs['plain'].parameters > 3e6
+    assert costs['cbam'].latency.reason == 'measured times stand in cost.json'
     assert timed['plain']['latency_ratio'] == 1 and timed['cbam']['latency'] > 0
 
 
 def test_collecting_again_writes_the_same(collected, scenes):
-    folder, plan, _ = collected
+    folder, plan, result = collected
     before = [(folder / name).read_bytes() for name in ('verdict.json', 'cost.json')]
-    collect(plan, folder, configs_of(plan, folder))
+    assert collect_runs(plan, folder) == result
     assert [(folder / name).read_bytes() for name in ('verdict.json', 'cost.json')] == before
 
 
@@ -109,7 +118,7 @@ def test_too_few_finished_runs_are_said(scenes, tmp_path, noise):
     finish(plan, tmp_path, scenes, noise)
     n = 2 * len(noise)
     with pytest.raises(UserError, match=rf"{n} of 4 runs are finished; .*baseline 'plain'"):
-        collect(plan, tmp_path, configs_of(plan, tmp_path))
+        collect_runs(plan, tmp_path)
     assert not (tmp_path / 'verdict.json').exists()
 
 
@@ -124,12 +133,12 @@ def test_too_few_finished_runs_are_said(scenes, tmp_path, noise):
 def test_a_plan_that_does_not_fit_its_test_set_is_refused(scenes, tmp_path, changes, message):
     plan = small_plan(scenes, **changes)
     with pytest.raises(UserError, match=message):
-        check_test_set(plan, configs_of(plan, tmp_path)['plain'])
+        check(plan, tmp_path / 'runs')
 
 
 def test_a_metafile_keeps_seeds_intervals_and_what_did_not_run(collected, tmp_path):
-    _, _, verdict = collected
-    write_metafile(tmp_path / 'metafile.yml', verdict)
+    _, _, result = collected
+    write_metafile(tmp_path / 'metafile.yml', result)
     content = read_metafile(tmp_path / 'metafile.yml')
     plain, cbam, late = content['Models']
     assert [m['Name'] for m in content['Models']] == ['plain', 'cbam', 'late']
@@ -138,41 +147,47 @@ def test_a_metafile_keeps_seeds_intervals_and_what_did_not_run(collected, tmp_pa
         'configs/clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits.py'
     )
     assert cbam['Baseline'] == plain['Config']
-    found, expected = cbam['Results'], verdict['comparison']
-    assert found['seeds'] == [0, 1]
-    runs = [run['overall']['AP'] for run in expected['arms']['cbam']['runs']]
-    assert found['AP']['runs'] == pytest.approx(runs, abs=5e-7)
-    effect = expected['effects']['cbam']['overall']['AP']
-    for key in ('estimate', 'low', 'high', 'p_holm'):
-        assert found['effect']['overall'][key] == pytest.approx(effect[key], abs=5e-7)
-    assert found['verdict'] == expected['verdicts']['cbam']['word']
-    assert [of['Runs'] for of in content['Environments']] == [4]
+    stored, comparison = cbam['Results'], result.comparison
+    assert stored['seeds'] == [0, 1]
+    runs = [run.metrics[OVERALL]['AP'] for run in comparison.arms['cbam'].runs]
+    assert stored['AP']['runs'] == pytest.approx(runs, abs=5e-7)
+    effect = asdict(comparison.effect('cbam'))
+    for key in ('estimate', 'low', 'high', 'p_adjusted'):
+        assert stored['effect']['overall'][key] == pytest.approx(effect[key], abs=5e-7)
+    assert stored['verdict'] == comparison.verdicts['cbam'].word
+    assert [environment['Runs'] for environment in content['Environments']] == [4]
     assert {'Hardware', 'Commit', 'Versions'} <= set(content['Environments'][0])
 
 
 def test_runs_of_two_machines_are_told_apart(scenes, tmp_path):
     plan = small_plan(scenes)
     finish(plan, tmp_path, scenes, {'plain': 3, 'cbam': 3})
-    note = tmp_path / plan.runs[1].name / FINISHED
-    there = {**read_json(note)['environment'], 'commit': 'feedbeef'}
-    write_json(note, {'environment': there})
-    collect(plan, tmp_path, configs_of(plan, tmp_path))
-    here, other = read_json(tmp_path / 'verdict.json')['environments']
-    assert other == {**there, 'runs': [plan.runs[1].name]}
-    assert here['runs'] == [run.name for run in plan.runs if run != plan.runs[1]]
+    path = tmp_path / plan.runs[1].name / RECORD
+    record = read_json(path)
+    write_json(path, {**record, 'environment': {**record['environment'], 'commit': 'feedbeef'}})
+    result = collect_runs(plan, tmp_path)
+    commits = {run.name: run.environment.commit for run in result.runs}
+    assert commits.pop(plan.runs[1].name) == 'feedbeef'
+    assert set(commits.values()) == {record['environment']['commit']} and len(commits) == 3
+    write_metafile(tmp_path / 'metafile.yml', result)
+    environments = read_metafile(tmp_path / 'metafile.yml')['Environments']
+    assert [(group['Runs'], group['Commit']) for group in environments] == [
+        (3, record['environment']['commit']),
+        (1, 'feedbeef'),
+    ]
 
 
 def test_a_broken_metafile_is_named(tmp_path):
     (tmp_path / 'metafile.yml').write_text('Models: [')
     with pytest.raises(UserError, match='metafile.yml is not YAML'):
         read_metafile(tmp_path / 'metafile.yml')
-    with pytest.raises(UserError, match='cannot read'):
+    with pytest.raises(MissingFile, match='cannot read'):
         read_metafile(tmp_path / 'gone.yml')
 
 
 def test_a_broken_file_of_detections_is_named(scenes, tmp_path):
     plan = small_plan(scenes)
     finish(plan, tmp_path, scenes, {'plain': 3, 'cbam': 3})
-    write_json(detections_of(plan.runs[0], tmp_path), {'no': 'list'})
+    write_json(tmp_path / plan.runs[0].detections, {'no': 'list'})
     with pytest.raises(UserError, match='plain/seed_0/detections.bbox.json'):
-        collect(plan, tmp_path, configs_of(plan, tmp_path))
+        collect_runs(plan, tmp_path)

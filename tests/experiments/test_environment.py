@@ -14,7 +14,7 @@ def test_the_commit_is_dirty_when_the_package_differs_and_not_when_a_result_does
     (tmp_path / 'results.yml').write_text('AP: 1')
     monkeypatch.setattr(environment, 'ROOT', tmp_path)
     monkeypatch.setattr(environment, 'PACKAGE', package)
-    assert environment.environment()['commit'] is None
+    assert environment.environment().commit is None
 
     def git(*command):
         me = ['-c', 'user.name=me', '-c', 'user.email=me@example.org']
@@ -29,6 +29,6 @@ def test_the_commit_is_dirty_when_the_package_differs_and_not_when_a_result_does
     git('commit', '-m', 'one')
     head = git('rev-parse', '--short=12', 'HEAD')
     (tmp_path / 'results.yml').write_text('AP: 2')
-    assert environment.environment()['commit'] == head
+    assert environment.environment().commit == head
     (package / 'code.py').write_text('a = 2')
-    assert environment.environment()['commit'] == f'{head}-dirty'
+    assert environment.environment().commit == f'{head}-dirty'

@@ -1,73 +1,132 @@
 """Runs are trained and tested once, fail alone, and are never mixed with those of another plan."""
 
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.experiments.launch import FINISHED, _Work, launch, log_of
-from mmdet_spatialattn.experiments.plan import Arm, Run
+from mmdet_spatialattn.experiments.config import run_config
+from mmdet_spatialattn.experiments.launch import _Job, launch
+from mmdet_spatialattn.experiments.plan import Arm, Plan
+from mmdet_spatialattn.experiments.record import RECORD, read_record, write_record
+from mmdet_spatialattn.io import read_json, write_json
+from mmdet_spatialattn.results.sweep import FAILED, FINISHED, WAITING
+from tests.experiments.sets import BASELINE, configs_of
 
-CONFIG = 'configs/clutter_digits/retinanet_r18-narrow_fpn_4e_clutter-digits.py'
+ARMS = tuple(Arm(name, BASELINE) for name in 'ab')
+PLAN = Plan('small', ARMS, baseline='a', seeds=(7,))
+RUNS = PLAN.runs
 
 
-@pytest.fixture
-def runs(repository):
-    return [Run(Arm(name, repository / CONFIG), 7) for name in ('a', 'b')]
+def launched(folder, overrides={}, **options):
+    """Launch the runs of the plan, with changes of all configs."""
+    configs = configs_of(replace(PLAN, overrides=overrides))
+
+    def config_of(run):
+        return run_config(configs[run.arm], run.seed, folder / run.name)
+
+    return launch(RUNS, folder, config_of=config_of, **options)
 
 
 def finish(runs, folder):
     for run in runs:
-        (folder / run.name).mkdir(parents=True)
-        (folder / run.name / FINISHED).write_text('{}')
+        write_record(run, folder, FINISHED)
 
 
-def test_finished_runs_are_recognised_and_their_configs_written(runs, tmp_path):
-    finish(runs, tmp_path)
+def test_finished_runs_are_recognised_and_their_configs_written(tmp_path):
+    finish(RUNS, tmp_path)
     seen = []
-    states = launch(runs, tmp_path, {'data_root': 'elsewhere'}, watch=seen.append)
-    assert [state.phase for state in states] == ['finished', 'finished']
-    assert [state.share for state in states] == [1, 1]
+    statuses = launched(tmp_path, {'data_root': 'elsewhere'}, watch=seen.append)
+    assert [status.phase for status in statuses] == ['finished', 'finished']
+    assert [status.share for status in statuses] == [1, 1]
     assert len(seen) == 1
     text = (tmp_path / 'a/seed_7/planned/config.py').read_text()
     assert "data_root='elsewhere/'" in text and 'randomness = dict(seed=7)' in text
     assert 'data/clutter_digits' not in text
-    assert not log_of(runs[0], tmp_path).exists()
+    assert not (tmp_path / RUNS[0].log).exists()
 
 
-def test_a_folder_with_runs_of_another_config_is_refused(runs, tmp_path):
-    finish(runs, tmp_path)
-    launch(runs, tmp_path)
-    launch(runs, tmp_path)
+def test_a_folder_with_runs_of_another_config_is_refused(tmp_path):
+    finish(RUNS, tmp_path)
+    launched(tmp_path)
+    launched(tmp_path)
     with pytest.raises(UserError, match='holds a run with another config'):
-        launch(runs, tmp_path, {'optim_wrapper.optimizer.lr': 0.5})
+        launched(tmp_path, {'optim_wrapper.optimizer.lr': 0.5})
 
 
-def test_a_run_that_fails_says_why_in_its_log_and_stops_no_other(runs, tmp_path):
-    finish(runs[1:], tmp_path)
-    states = launch(runs, tmp_path, {'data_root': str(tmp_path / 'absent')}, period=0.1)
-    assert [state.phase for state in states] == ['failed', 'finished']
-    log = log_of(runs[0], tmp_path).read_text()
+def test_a_run_that_fails_says_why_in_its_log_and_stops_no_other(tmp_path):
+    finish(RUNS[1:], tmp_path)
+    statuses = launched(tmp_path, {'data_root': str(tmp_path / 'absent')}, period=0.1)
+    assert [status.phase for status in statuses] == ['failed', 'finished']
+    log = (tmp_path / RUNS[0].log).read_text()
     assert '$ spatialattn train' in log and str(tmp_path / 'absent') in log
     assert 'Traceback' not in log
-    assert not (tmp_path / runs[0].name / FINISHED).exists()
+    assert read_record(RUNS[0], tmp_path).state == FAILED
 
 
-def test_progress_is_read_from_the_last_command_in_the_log(runs, tmp_path):
-    work = _Work(runs[0], tmp_path / runs[0].name, {})  # four epochs
-    log = log_of(runs[0], tmp_path)
-    work.phase = 'training'
-    assert work.state().share == 0 and work.state().epoch == 0
+def test_a_failed_run_is_tried_again_and_is_waiting_until_it_ends(tmp_path):
+    write_record(RUNS[0], tmp_path, FAILED)
+    job = _Job(RUNS[0], tmp_path, configs_of(PLAN)['a'], 'cpu')
+    assert job.phase == WAITING
+    job.start_next(threads=1)
+    try:
+        assert job.phase == 'training' and read_record(RUNS[0], tmp_path).state == WAITING
+    finally:
+        job.stop()
+
+
+def test_a_record_of_version_1_is_that_of_a_finished_run(tmp_path):
+    run = RUNS[0]
+    assert read_record(run, tmp_path) == run
+    write_record(run, tmp_path, FINISHED)
+    record, path = read_record(run, tmp_path), tmp_path / run.name / RECORD
+    assert record.state == FINISHED and record.environment.hardware['device'] == 'CPU'
+    content = read_json(path)
+    write_json(path, {key: content[key] for key in ('arm', 'seed', 'environment')})
+    assert read_record(run, tmp_path) == record
+    write_json(path, [])
+    with pytest.raises(UserError, match=r'run\.json has format'):
+        read_record(run, tmp_path)
+
+
+def test_a_run_on_the_cpu_sees_no_gpu(tmp_path):
+    """The environment variable is set in the run's process, and stays as it is in this one."""
+    before = os.environ.get('CUDA_VISIBLE_DEVICES')
+    job = _Job(RUNS[0], tmp_path, configs_of(PLAN)['a'], 'cpu')
+    job.start_next(threads=1)
+    try:
+        environment = Path(f'/proc/{job.process.pid}/environ')
+        if not environment.is_file():
+            pytest.skip('the environment of a process is looked up in /proc')
+        deadline = time.monotonic() + 10
+        while not (content := environment.read_bytes()):  # empty until the program is loaded
+            assert time.monotonic() < deadline
+        assert b'CUDA_VISIBLE_DEVICES=\0' in content
+    finally:
+        job.stop()
+    assert os.environ.get('CUDA_VISIBLE_DEVICES') == before
+
+
+def test_progress_is_read_from_the_last_command_in_the_log(tmp_path):
+    job = _Job(RUNS[0], tmp_path, configs_of(PLAN)['a'], 'cpu')  # four epochs
+    log = tmp_path / RUNS[0].log
+    job.phase = 'training'
+    assert job.status().share == 0 and job.status().epoch == 0
     log.write_text(
         '\n$ spatialattn train x\n'
         '11/21 - mmengine - INFO - Epoch(train) [1][ 50/500]  lr: 1e-4  loss: 1.5  loss_cls: 0.9\n'
         '11/21 - mmengine - INFO - Epoch(train) [2][250/500]  lr: 1e-4  loss: 0.7  loss_cls: 0.3\n'
     )
-    state = work.state()
-    assert (state.phase, state.epoch, state.loss) == ('training', 2, 0.7)
-    assert state.share == pytest.approx(0.95 * 1.5 / 4)
+    status = job.status()
+    assert (status.phase, status.epoch, status.loss) == ('training', 2, 0.7)
+    assert status.share == pytest.approx(0.95 * 1.5 / 4)
     with log.open('a') as file:
         file.write('\n$ spatialattn test x\n11/21 - INFO - Epoch(test)  [ 50/100]    eta: 0\n')
-    work.phase = 'testing'
-    state = work.state()
-    assert (state.phase, state.epoch, state.loss) == ('testing', 0, None)
-    assert state.share == pytest.approx(0.975)
+    job.phase = 'testing'
+    status = job.status()
+    assert (status.phase, status.epoch, status.loss) == ('testing', 0, None)
+    assert status.share == pytest.approx(0.975)

@@ -2,16 +2,23 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
+from mmdet_spatialattn.coco import load_annotations, load_detections
+from mmdet_spatialattn.comparison import compare
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.evaluation import compare
-from mmdet_spatialattn.experiments.collect import collect
-from mmdet_spatialattn.experiments.launch import detections_of, mark_finished
-from mmdet_spatialattn.experiments.severities import with_severities
+from mmdet_spatialattn.experiments.record import write_record
+from mmdet_spatialattn.experiments.severities import (
+    annotations_of,
+    clean_images,
+    detections_of,
+    write_severities,
+)
 from mmdet_spatialattn.io import read_json, write_json
-from tests.experiments.sets import configs_of, finish, small_plan, small_scenes
+from mmdet_spatialattn.results.sweep import FINISHED
+from tests.experiments.sets import collect_runs, configs_of, finish, small_plan, small_scenes
 from tests.experiments.test_collect import without_sources
 
 
@@ -19,34 +26,74 @@ def test_doses_are_severities_and_effects_those_without_clutter(tmp_path):
     scenes = small_scenes(tmp_path / 'scenes')
     plan = small_plan(scenes, dose='severity', group_by='original', severities=(1, 4), seeds=(0,))
     folder, clean = tmp_path / 'runs', tmp_path / 'clean'
-    injected = with_severities(plan, folder, configs_of(plan, folder)['plain'])
-    assert injected.overrides['test_evaluator.ann_file'] == str(
-        folder / 'injected/annotations.json'
-    )
+    configs = configs_of(plan)
+    changes = write_severities(plan, folder, configs['plain'])
+    assert changes['test_evaluator.ann_file'] == str(folder / 'injected/annotations.json')
     finish(plan, clean, scenes, {'plain': 6, 'cbam': 3})
     images = read_json(folder / 'injected/annotations.json')['images']
     for run in plan.runs:
-        found = read_json(detections_of(run, clean))
+        detections = read_json(clean / run.detections)
         copies = [
             {**row, 'image_id': image['id']}
             for image in images
-            for row in found
+            for row in detections
             if row['image_id'] == image['original']
         ]
-        write_json(detections_of(run, folder), copies)
-        mark_finished(run, folder / run.name)
-    collect(plan, folder, configs_of(injected, folder))
-    verdict = read_json(folder / 'verdict.json')
-    files = {run.arm.name: [detections_of(run, clean)] for run in plan.runs}
-    expected = compare(scenes / 'annotations/val.json', files, strata=plan.strata, n_boot=100)
-    assert without_sources(verdict['comparison']) == without_sources(expected.to_json())
-    assert verdict['dose']['doses'] == [0, 1, 4]
-    assert verdict['dose']['images'] == [24] * 3  # detected alike, whatever the clutter
-    ap = [one['estimate'] for one in verdict['dose']['arms']['cbam']['AP']]
-    assert ap == pytest.approx([expected.arms['cbam'][0].overall['AP']] * 3)
-    assert verdict['dose']['arms']['cbam']['rPC']['estimate'] == pytest.approx(1)
-    assert 'test_evaluator.ann_file' not in verdict['plan']['overrides']
+        write_json(folder / run.detections, copies)
+        write_record(run, folder, FINISHED)
+    for config in configs.values():
+        config.merge_from_dict(changes)
+    result = collect_runs(plan, folder, configs)
+    files = {run.arm: [clean / run.detections] for run in plan.runs}
+    seeds = {run.arm: [run.seed] for run in plan.runs}
+    expected = compare(
+        scenes / 'annotations/val.json', files, strata=plan.strata, n_boot=100, seeds=seeds
+    )
+    assert without_sources(result.comparison) == without_sources(expected)
+    assert result.comparison.test_set.file == 'injected/annotations.json'
+    assert result.dose.doses == (0, 1, 4)
+    assert result.dose.images == (24, 24, 24)  # detected alike, whatever the clutter
+    ap = [interval.estimate for interval in result.dose.arms['cbam'].mean.AP]
+    (run,) = expected.arms['cbam'].runs
+    assert ap == pytest.approx([run.overall['AP']] * 3)
+    assert result.dose.arms['cbam'].mean.rPC.estimate == pytest.approx(1)
+    assert 'test_evaluator.ann_file' not in result.plan.overrides
 
-    with_severities(plan, folder, configs_of(plan, folder)['plain'])  # found, not written again
-    with pytest.raises(UserError, match=r'made for another plan \(severities \[1, 4\] and not'):
-        with_severities(replace(plan, severities=(2,)), folder, configs_of(plan, folder)['plain'])
+    plain = configs_of(plan)['plain']
+    written = (folder / 'injected/annotations.json').stat().st_mtime_ns
+    assert write_severities(plan, folder, plain) == changes  # found, not written again
+    assert (folder / 'injected/annotations.json').stat().st_mtime_ns == written
+    with pytest.raises(UserError, match=r'made for another plan \(severities \[1, 4\] instead of'):
+        write_severities(replace(plan, severities=(2,)), folder, plain)
+
+
+def test_some_images_of_a_set_are_as_if_loaded_alone(tmp_path):
+    """Compare the arrays of a selection with those of a file that holds nothing else."""
+    scenes = small_scenes(tmp_path / 'scenes')
+    content = read_json(scenes / 'annotations/val.json')
+    for number, image in enumerate(content['images']):
+        image['severity'] = number % 3
+    content['annotations'][0]['iscrowd'] = content['annotations'][3]['ignore'] = 1
+    kept = {image['id'] for image in content['images'] if image['severity'] == 0}
+    rows = [
+        {'image_id': r['image_id'], 'category_id': r['category_id'], 'bbox': r['bbox'], 'score': s}
+        for s, r in enumerate(content['annotations'])
+    ]
+    annotations = load_annotations(content)
+    detections = load_detections(rows, annotations)
+    mask = clean_images(annotations)
+    chosen, found = annotations_of(annotations, mask), detections_of(detections, mask)
+    alone = load_annotations(
+        {
+            **content,
+            'images': [image for image in content['images'] if image['id'] in kept],
+            'annotations': [r for r in content['annotations'] if r['image_id'] in kept],
+        }
+    )
+    alone_found = load_detections([row for row in rows if row['image_id'] in kept], alone)
+    assert len(alone) and len(chosen.image_ids) == len(kept) == 8
+    for first, second in ((chosen, alone), (found, alone_found)):
+        for name, value in vars(second).items():
+            if name not in ('source', 'notes'):
+                np.testing.assert_array_equal(getattr(first, name), value, err_msg=name)
+    assert chosen.image.dtype == alone.image.dtype and found.image.dtype == alone_found.image.dtype

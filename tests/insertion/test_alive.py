@@ -281,7 +281,7 @@ def test_attention_lives_in_models_of_other_libraries(name, cfg):
     model = make()
     is_detector = isinstance(model, detection.RetinaNet)
     example = list(IMAGES) if is_detector else IMAGES
-    insert_attention(model, [dict(place, cfg=cfg) for place in places], (example,))
+    insert_attention(model, [dict(place, cfg=cfg) for place in places], example=(example,))
     check_alive(model, (cfg,), detection_loss if is_detector else on_random(IMAGES), example)
 
 

@@ -291,7 +291,7 @@ def test_a_target_that_never_runs_is_told():
             return self.used(x)
 
     with pytest.warns(UserWarning, match='Double at idle.spatialattn never ran'):
-        insert_attention(Idle(), [double(at='used|idle')], torch.rand(1, 3, 8, 8))
+        insert_attention(Idle(), [double(at='used|idle')], example=torch.rand(1, 3, 8, 8))
 
 
 def test_the_config_door_logs_the_table_and_the_warnings(caplog):

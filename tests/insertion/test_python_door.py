@@ -76,7 +76,7 @@ def test_a_model_of_another_library(name):
     x = list(IMAGE) if is_detector(name) else IMAGE
     keys = list(model.state_dict())
     before = tree_leaves(model(x))
-    report = insert_attention(model, entries, (x,))
+    report = insert_attention(model, entries, example=(x,))
     assert sum(row.places for row in report) == places
     assert all(row.map is not None and row.change == 0 for row in report)
     assert all(torch.equal(a, b) for a, b in zip(before, tree_leaves(model(x))))

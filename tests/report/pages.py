@@ -1,4 +1,4 @@
-"""What the tests of all pages need: a reader of their HTML, and what holds for each of them."""
+"""Tools for the tests of all pages: a reader of their HTML, and checks that every page passes."""
 
 import re
 from html.parser import HTMLParser
@@ -7,9 +7,9 @@ NASTY = '</script><script>alert(1)</script><b>&amp;"\''
 
 
 class Reader(HTMLParser):
-    """Collects elements, text, and the tables by caption: rows of cells, the header first.
+    """Collect elements, text, and the tables by caption: rows of cells, the header first.
 
-    What stands directly behind a script or a style is lost with it: it is never text of ours.
+    Text directly behind a script or a style is lost with it; the pages have none there.
     """
 
     def __init__(self, html):

@@ -2,13 +2,12 @@
 
     python tools/benchmarks/evaluation.py [--scale 1] [--json FILE]
 
-The verdict is what `spatialattn compare` does: load two arms of one run each, match, three strata
-and overall, 1,000 paired replicates. The peer evaluates the same two files once, loading included.
-Both are run here, one after the other, each in a process of its own, which gives the peak of its
-memory; the ratio is what counts, as the time on the wall depends on what else the machine does.
-The verdict runs twice, and the second time counts: the first one compiles.
---growth runs the verdict with twice the images as well. --engines times, in place of all that, what
-could do the matching: one file, without loading, in seconds of processor.
+The verdict is the work of `spatialattn compare`: load two arms with one run each, match, evaluate
+three strata and overall with 1,000 paired replicates. The peer is pycocotools, which evaluates the
+same two files once, loading included. The two take turns, each in a process of its own, which
+gives its peak memory. Compare the ratios, because wall time depends on the load of the machine.
+The first verdict compiles and does not count. --growth also times a verdict with twice the images.
+--engines times the matching backends instead: one file, without loading, in processor seconds.
 """
 
 import argparse
@@ -41,15 +40,15 @@ def synthetic(
 ) -> tuple[dict, list[list[dict]]]:
     """Return annotations, and the detections of detectors that are equally good.
 
-    Every image has an object, some very many; classes are of uneven frequency; one object in a
-    hundred is a crowd region. A detector finds nine objects in ten, half of them twice, misplaces
-    boxes more when it is less sure, confuses the class of one in ten, and adds false detections
-    with low scores.
+    Every image has at least one object, some images have very many; the frequencies of the classes
+    differ; one object in a hundred is a crowd region. A detector finds nine objects in ten, half of
+    them twice. Its boxes are less accurate where its scores are lower, the class of one detection
+    in ten is wrong, and there are false detections with low scores.
     """
     rng = np.random.default_rng(seed)
     popularity = rng.gamma(0.8, 1, n_images) + 0.02
-    more = rng.choice(n_images, n_objects - n_images, p=popularity / popularity.sum())
-    image = np.sort(np.concatenate([np.arange(n_images), more]))
+    extra = rng.choice(n_images, n_objects - n_images, p=popularity / popularity.sum())
+    image = np.sort(np.concatenate([np.arange(n_images), extra]))
     frequency = np.arange(1, n_classes + 1) ** -0.7
     frequency /= frequency.sum()
     category = rng.choice(n_classes, n_objects, p=frequency)
@@ -92,20 +91,21 @@ def _detect(
     frequency: np.ndarray,
     n_detections: int,
 ) -> list[dict]:
-    found = np.flatnonzero(rng.random(len(boxes)) < 0.9)
-    found = np.concatenate([found, found[rng.random(len(found)) < 0.5]])
-    noise = np.exp(rng.normal(-2.6, 0.8, len(found)))[:, None]
-    near = boxes[found]
-    near[:, :2] += near[:, 2:] * rng.normal(0, 1, (len(found), 2)) * noise
-    near[:, 2:] *= np.exp(rng.normal(0, 1, (len(found), 2)) * noise)
-    sure = rng.normal(1, 1.3, len(found)) - 3 * noise[:, 0]
-    confused = rng.random(len(found)) < 0.1
-    said = np.where(confused, rng.integers(0, len(frequency), len(found)), category[found])
-    n = n_detections - len(found)
+    detected = np.flatnonzero(rng.random(len(boxes)) < 0.9)
+    detected = np.concatenate([detected, detected[rng.random(len(detected)) < 0.5]])
+    n_near = len(detected)
+    noise = np.exp(rng.normal(-2.6, 0.8, n_near))[:, None]
+    near = boxes[detected]
+    near[:, :2] += near[:, 2:] * rng.normal(0, 1, (n_near, 2)) * noise
+    near[:, 2:] *= np.exp(rng.normal(0, 1, (n_near, 2)) * noise)
+    logits = rng.normal(1, 1.3, n_near) - 3 * noise[:, 0]
+    confused = rng.random(n_near) < 0.1
+    guesses = np.where(confused, rng.integers(0, len(frequency), n_near), category[detected])
+    n = n_detections - n_near
     stray = np.concatenate([rng.random((n, 2)) * 400, np.exp(rng.normal(4, 0.8, (n, 2)))], 1)
-    images = np.concatenate([image[found], rng.integers(0, image.max() + 1, n)])
-    classes = np.concatenate([said, rng.choice(len(frequency), n, p=frequency)])
-    scores = 1 / (1 + np.exp(-np.concatenate([sure, rng.normal(-2.5, 1.2, n)])))
+    images = np.concatenate([image[detected], rng.integers(0, image.max() + 1, n)])
+    classes = np.concatenate([guesses, rng.choice(len(frequency), n, p=frequency)])
+    scores = 1 / (1 + np.exp(-np.concatenate([logits, rng.normal(-2.5, 1.2, n)])))
     order = np.argsort(images, kind='stable')
     rows = (images + 1, classes + 1, np.concatenate([near, stray]).round(2), scores.round(5))
     return [
@@ -115,8 +115,8 @@ def _detect(
 
 
 def verdict(truth: str, *files: str) -> None:
-    """Do what ``spatialattn compare`` does."""
-    from mmdet_spatialattn.evaluation import compare
+    """Do the work of ``spatialattn compare``."""
+    from mmdet_spatialattn.comparison import compare
 
     compare(truth, {name: [file] for name, file in zip(('baseline', 'arm'), files)})
 
@@ -136,19 +136,20 @@ def peer(truth: str, *files: str) -> None:
 
 
 def ours(truth: str, file: str) -> tuple[float, float, list[float]]:
-    """Return seconds to score and to hand out the matches, and the twelve numbers."""
-    from mmdet_spatialattn.evaluation import load_annotations, load_detections
-    from mmdet_spatialattn.evaluation.matching import match
+    """Return the seconds to score and to return the matches, and the twelve statistics."""
+    from mmdet_spatialattn.clutter.scopes import all_scopes, members
+    from mmdet_spatialattn.coco import load_annotations, load_detections
+    from mmdet_spatialattn.evaluation import match
     from mmdet_spatialattn.evaluation.metrics import coco_statistics, count_objects
-    from mmdet_spatialattn.evaluation.strata import members, scopes
 
     annotations = load_annotations(truth)
     detections = load_detections(file, annotations)
-    for _ in range(2):  # the first time compiles
+    for _ in range(2):  # the first round compiles
         start = time.process_time()
-        inside = members(scopes(0), annotations.area, annotations.category) & ~annotations.iscrowd
-        charged = members(scopes(0), detections.area, detections.category)
-        matches = match(annotations, detections, inside, charged)
+        inside = members(all_scopes(0), annotations.area, annotations.category)
+        inside &= ~annotations.iscrowd
+        countable = members(all_scopes(0), detections.area, detections.category)
+        matches = match(annotations, detections, inside, countable)
         n_objects = count_objects(annotations.category, inside, len(annotations.category_ids))
         numbers = list(coco_statistics(matches, n_objects).values())
         seconds = time.process_time() - start
@@ -180,40 +181,40 @@ def faster_coco_eval(truth: str, file: str) -> tuple[float, float, list[float]]:
     evaluator.accumulate()
     scored = time.process_time()
     evaluator.summarize()
-    return scored - start, math.nan, list(evaluator.stats)  # it keeps its matches to itself
+    return scored - start, math.nan, list(evaluator.stats)  # it does not return its matches
 
 
 def engines() -> None:
-    """Print what each engine takes for one file."""
+    """Print the time of each matching backend for one file."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [str(Path(folder) / name) for name in ('truth.json', 'found.json')]
-        annotations, (found,) = synthetic()
-        for file, data in zip(files, (annotations, found)):
+        files = [str(Path(folder) / name) for name in ('truth.json', 'detections.json')]
+        annotations, (detections,) = synthetic()
+        for file, data in zip(files, (annotations, detections)):
             Path(file).write_text(json.dumps(data))
-        del annotations, found, data
+        del annotations, detections, data
         results = {}
         for engine in (ours, hotcoco, faster_coco_eval):
             with contextlib.redirect_stdout(io.StringIO()):
                 results[engine.__name__] = engine(*files)
-    for name, (score, hand_out, numbers) in results.items():
+    for name, (score, matches, numbers) in results.items():
         equal = numbers == results['ours'][2]
         print(
-            f'{name:<18} {score:6.2f} s, matches {hand_out:6.2f} s, twelve numbers equal: {equal}'
+            f'{name:<18} {score:6.2f} s, matches {matches:6.2f} s, twelve statistics equal: {equal}'
         )
 
 
 def measure(work: str, *arguments: str) -> dict[str, float]:
-    """Run ``verdict`` or ``peer`` in a process of its own; seconds and peak memory in GB."""
+    """Run ``verdict`` or ``peer`` in a new process; returns seconds and peak memory in GB."""
     command = [sys.executable, __file__, '--work', work, *arguments]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--scale', type=float, default=1, help='of the number of images (1)')
+    parser.add_argument('--scale', type=float, default=1, help='factor on the number of images (1)')
     parser.add_argument('--growth', action='store_true', help='also with twice the images')
-    parser.add_argument('--repeats', type=int, default=1, help='of both, in turn (1)')
-    parser.add_argument('--engines', action='store_true', help='time the engines instead')
+    parser.add_argument('--repeats', type=int, default=1, help='rounds of the two in turn (1)')
+    parser.add_argument('--engines', action='store_true', help='time the matching backends instead')
     parser.add_argument('--json', metavar='FILE')
     parser.add_argument('--work', nargs='+', help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -242,8 +243,8 @@ def main() -> None:
                 for work in ('verdict', *(['peer'] if not name else [])):
                     rows.setdefault(work + name, []).append(measure(''.join(work), *files))
     result = {
-        work: {key: statistics.median(row[key] for row in found) for key in found[0]}
-        for work, found in rows.items()
+        work: {key: statistics.median(row[key] for row in rounds) for key in rounds[0]}
+        for work, rounds in rows.items()
     }
     for work, row in result.items():
         print(

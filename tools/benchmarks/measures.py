@@ -2,10 +2,10 @@
 
     python tools/benchmarks/measures.py [--images 5000] [--json FILE]
 
-The peer is pycocotools' compiled `maskUtils.iou`, called once per image: it gives the pairwise IoU
-from which the largest is taken, one of our eleven measures; the two are checked to be equal. Each
-line is the median of five runs, in turn, in seconds of one core (which other work on the machine
-disturbs less than the time on the wall).
+The peer is pycocotools' compiled `maskUtils.iou`, called once per image. It gives the pairwise IoU
+and so the largest IoU, which is one of our eleven measures; the two are checked to be equal. Each
+line is the median of five rounds in processor time, which other work on the machine disturbs less
+than wall time.
 """
 
 import argparse
@@ -19,16 +19,17 @@ import cv2
 import numpy as np
 from pycocotools import mask as mask_utils
 
-from mmdet_spatialattn.evaluation import clutter_measures, load_annotations
-from mmdet_spatialattn.evaluation.measures import image_measures, object_measures
-from mmdet_spatialattn.evaluation.pixels import edge_density, feature_congestion
+from mmdet_spatialattn.clutter import clutter_measures
+from mmdet_spatialattn.clutter.measures import measure_images, measure_objects
+from mmdet_spatialattn.clutter.pixels import edge_density, feature_congestion
+from mmdet_spatialattn.coco import load_annotations
 from mmdet_spatialattn.io import write_json
 
 OBJECTS_PER_IMAGE, CLASSES, SIZE = 36928 / 5000, 80, (640, 480)
 
 
 def random_annotations(n_images: int) -> dict:
-    """Return a set with COCO's numbers of objects per image and box sizes over a wide range."""
+    """Return a data set with COCO's number of objects per image and a wide range of box sizes."""
     rng = np.random.default_rng(0)
     n = round(n_images * OBJECTS_PER_IMAGE)
     popularity = rng.gamma(1.0, size=n_images)  # most images hold few objects, some very many
@@ -47,16 +48,16 @@ def random_annotations(n_images: int) -> dict:
 
 
 def peer_max_iou(boxes: np.ndarray, image: np.ndarray, n_images: int) -> np.ndarray:
-    """Return the largest IoU of each box, with pycocotools, image by image."""
+    """Return the largest IoU of each box, image by image with pycocotools."""
     largest = np.zeros(len(boxes))
     order = np.argsort(image, kind='stable')
     starts = np.searchsorted(image[order], np.arange(n_images + 1))
     for start, end in zip(starts, starts[1:]):
-        mine = order[start:end]
-        if len(mine) > 1:
-            iou = mask_utils.iou(boxes[mine], boxes[mine], np.zeros(len(mine)))
+        members = order[start:end]
+        if len(members) > 1:
+            iou = mask_utils.iou(boxes[members], boxes[members], np.zeros(len(members)))
             np.fill_diagonal(iou, 0)
-            largest[mine] = iou.max(0)
+            largest[members] = iou.max(0)
     return largest
 
 
@@ -77,19 +78,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'ann.json'
         path.write_text(json.dumps(random_annotations(args.images)))
-        of = load_annotations(path)
-        arrays = (of.boxes, of.image, of.category, of.iscrowd, of.image_sizes)
+        loaded = load_annotations(path)
+        boxes_and_images = (loaded.boxes, loaded.image, args.images)
         np.testing.assert_allclose(
-            object_measures(*arrays)['max_iou'], peer_max_iou(of.boxes, of.image, args.images)
+            measure_objects(loaded)['max_iou'], peer_max_iou(*boxes_and_images)
         )
         picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
         picture = cv2.GaussianBlur(picture, (0, 0), 3)
         boxes = np.array([[100, 100, 200, 150], [400, 50, 60, 200], [350, 300, 120, 90]])
         works = {
             'read file and measure all': (clutter_measures, path),
-            'object measures': (object_measures, *arrays),
-            'image measures': (image_measures, *arrays),
-            'peer: maskUtils.iou': (peer_max_iou, of.boxes, of.image, args.images),
+            'object measures': (measure_objects, loaded),
+            'image measures': (measure_images, loaded),
+            'peer: maskUtils.iou': (peer_max_iou, *boxes_and_images),
             'feature congestion, 640 x 480': (feature_congestion, picture, boxes),
             'edge density, 640 x 480': (edge_density, picture, boxes),
         }
@@ -98,11 +99,11 @@ def main() -> None:
             for name, (function, *arguments) in works.items():
                 times[name].append(seconds(function, *arguments))
     rows = {name: statistics.median(values) for name, values in times.items()}
-    print(f'{len(of)} boxes in {args.images} images; median of {args.repeats}')
+    print(f'{len(loaded)} boxes in {args.images} images; median of {args.repeats}')
     for name, value in rows.items():
         print(f'{name:<32} {1000 * value:10.1f} ms')
     if args.json:
-        write_json(args.json, {'images': args.images, 'boxes': len(of), 'seconds': rows})
+        write_json(args.json, {'images': args.images, 'boxes': len(loaded), 'seconds': rows})
 
 
 if __name__ == '__main__':

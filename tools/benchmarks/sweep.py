@@ -1,9 +1,10 @@
-"""How long does everything but the training of a sweep take: collection, comparison, page?
+"""Time everything in a sweep but the training: the checks, the comparison, the pages.
 
     python tools/benchmarks/sweep.py                    10 arms, 3 seeds, 500 images
     python tools/benchmarks/sweep.py --arms 3 --seeds 2 --scenes 1000    as the demo
 
-Runs are made up: the truth, moved at random, and false detections up to the cap of 100 per image.
+The detections are synthetic: the objects with random shifts, and false positives up to the cap of
+100 detections per image.
 """
 
 import argparse
@@ -13,31 +14,34 @@ from pathlib import Path
 
 import numpy as np
 
-from mmdet_spatialattn.cli.sweep import check, write_pages
 from mmdet_spatialattn.datasets.scenes import write_scenes
 from mmdet_spatialattn.experiments.collect import collect
-from mmdet_spatialattn.experiments.launch import detections_of, mark_finished
-from mmdet_spatialattn.experiments.plan import Arm, Plan, Run
+from mmdet_spatialattn.experiments.plan import Arm, Plan
+from mmdet_spatialattn.experiments.record import write_record
+from mmdet_spatialattn.experiments.sweep import check
 from mmdet_spatialattn.io import read_json, write_json
+from mmdet_spatialattn.report import write_sweep_markdown, write_sweep_page
+from mmdet_spatialattn.results import Run
+from mmdet_spatialattn.results.sweep import FINISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/clutter_digits/retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits.py'
 
 
-def detections(truth: dict, run: Run) -> list[dict]:
-    """Return made-up detections, a hundred per image."""
-    rng = np.random.default_rng([sum(map(ord, run.arm.name)), run.seed])
-    found = [(a['image_id'], a['category_id'], a['bbox'], 1.0) for a in truth['annotations']]
-    held = np.bincount([image for image, *_ in found])
+def make_detections(truth: dict, run: Run) -> list[dict]:
+    """Return synthetic detections, a hundred per image."""
+    rng = np.random.default_rng([sum(map(ord, run.arm)), run.seed])
+    rows = [(a['image_id'], a['category_id'], a['bbox'], 1.0) for a in truth['annotations']]
+    n_objects = np.bincount([image for image, *_ in rows])
     for image in truth['images']:
-        for _ in range(100 - held[image['id']]):
+        for _ in range(100 - n_objects[image['id']]):
             box = [*rng.uniform(0, 120, 2), 30.0, 30.0]
-            found.append((image['id'], int(rng.integers(1, 11)), box, 0.5))
-    moved = np.array([box for _, _, box, _ in found]) + rng.normal(0, 3, (len(found), 4))
-    moved[:, 2:] = moved[:, 2:].clip(1)
+            rows.append((image['id'], int(rng.integers(1, 11)), box, 0.5))
+    boxes = np.array([box for _, _, box, _ in rows]) + rng.normal(0, 3, (len(rows), 4))
+    boxes[:, 2:] = boxes[:, 2:].clip(1)
     return [
-        {'image_id': image, 'category_id': kind, 'bbox': box, 'score': score * rng.random()}
-        for (image, kind, _, score), box in zip(found, moved.tolist())
+        {'image_id': image, 'category_id': category, 'bbox': box, 'score': score * rng.random()}
+        for (image, category, _, score), box in zip(rows, boxes.tolist())
     ]
 
 
@@ -62,19 +66,18 @@ def main() -> None:
         )
         runs = folder / 'runs'
         for run in plan.runs:
-            write_json(detections_of(run, runs), detections(truth, run))
-            mark_finished(run, runs / run.name)
+            write_json(runs / run.detections, make_detections(truth, run))
+            write_record(run, runs, FINISHED)
         write_json(runs / 'sweep.json', {'plan': plan.name})
-        steps = {}
-        for step in ('check', 'collect', 'pages'):
-            start = time.perf_counter()
-            if step == 'check':
-                configs = check(plan, runs)
-            elif step == 'collect':
-                collect(plan, runs, configs)
-            else:
-                write_pages(runs)
-            steps[step] = time.perf_counter() - start
+        moments = [time.perf_counter()]
+        sweep = check(plan, runs)
+        moments.append(time.perf_counter())
+        result = collect(plan, runs, configs=sweep.configs, test_set=sweep.test_set)
+        moments.append(time.perf_counter())
+        write_sweep_page(result, runs)
+        write_sweep_markdown(result, runs)
+        moments.append(time.perf_counter())
+        steps = dict(zip(('check', 'collect', 'pages'), np.diff(moments).tolist()))
         size = (runs / 'report.html').stat().st_size
         print(f'{args.arms} arms x {args.seeds} seeds, {len(truth["images"])} images')
         print(', '.join(f'{step} {seconds:.1f} s' for step, seconds in steps.items()))

@@ -11,7 +11,7 @@ truth is the same metric on a test set as large as can be, averaged over many se
 *Coverage* is how often the 95 % interval holds the truth, where the arms differ; *A/A* how often
 two arms with the same truth are called different at the 5 % level. 200 replicates do: an interval
 takes its standard error from them and nothing else, and they tell it to 5 %. The table of the
-evaluation's README is made from the file that --json writes.
+comparison's README is made from the file that --json writes.
 """
 
 import argparse
@@ -23,11 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mmdet_spatialattn.evaluation import Annotations, Detections, compare
-from mmdet_spatialattn.evaluation.comparison import estimate_of
-from mmdet_spatialattn.evaluation.evaluator import evaluate
-from mmdet_spatialattn.evaluation.strata import measure
+from mmdet_spatialattn.clutter import object_values
+from mmdet_spatialattn.coco import Annotations, Detections
+from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.evaluation import evaluate
 from mmdet_spatialattn.io import write_json
+from mmdet_spatialattn.results import Estimate
 
 RESULTS = Path(__file__).with_suffix('.json')
 SIDE, N_CLASSES, N_BOOT = 320, 2, 200
@@ -84,7 +85,7 @@ def draw_scene(rng: np.random.Generator, n_images: int) -> Scene:
         ignore=np.zeros(len(image), bool),
         records=[{}] * len(image),
     )
-    return Scene(annotations, measure(annotations, 'cover'), rng.normal(0, 1, len(image)))
+    return Scene(annotations, object_values(annotations, 'cover'), rng.normal(0, 1, len(image)))
 
 
 def draw_run(rng: np.random.Generator, scene: Scene, setting: Setting, better: float) -> Detections:
@@ -132,15 +133,15 @@ def trial(setting: Setting, seed: int) -> dict[str, dict[str, Row]]:
     result = compare(scene.annotations, arms, n_boot=N_BOOT, seed=seed, threads=1)
     rows: dict[str, dict[str, Row]] = {}
     for arm in ('same', 'better'):
-        found = {
-            'effect': result.effects[arm]['overall'],
-            'effect in clutter': result.effects[arm]['crowded'],
-            'clutter gain': result.clutter_gain[arm]['plain'],
+        estimates = {
+            'effect': result.effect(arm),
+            'effect in clutter': result.effect(arm, 'crowded'),
+            'clutter gain': result.gain(arm),
         }
         rows[arm] = {
-            name: (one.estimate, one.low, one.high, one.p)
-            for name, effects in found.items()
-            if (one := estimate_of(effects))
+            name: (estimate.estimate, estimate.low, estimate.high, estimate.p)
+            for name, estimate in estimates.items()
+            if isinstance(estimate, Estimate)
         }
     return rows
 
@@ -150,7 +151,7 @@ def truth_of_run(setting: Setting, better: float, seed: int) -> list[float]:
     rng = np.random.default_rng([11, seed])
     scene = draw_scene(rng, 4000)
     result = evaluate(scene.annotations, draw_run(rng, scene, setting, better))
-    crowded, clean = (result.strata[name]['AP'] for name in ('crowded', 'clean'))
+    crowded, clean = (result.metrics[name]['AP'] for name in ('crowded', 'clean'))
     return [result.overall['AP'], crowded, crowded - clean]
 
 

@@ -18,7 +18,7 @@ from typing import Optional
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS: dict[str, str] = {
     'calibration': 'calibration:table',
-    'clutter-measures': 'mmdet_spatialattn.evaluation.measures:measures_table',
+    'clutter-measures': 'mmdet_spatialattn.clutter.measures:measures_table',
     'injection-severities': 'mmdet_spatialattn.datasets.injection:severities_table',
     'mmdet-families': 'mmdet_families:markdown',
     'operators': 'mmdet_spatialattn.compat.operators.table:markdown',

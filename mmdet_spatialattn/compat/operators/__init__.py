@@ -1,10 +1,10 @@
 """``mmcv._ext`` without a compiler: mmcv's operators on torchvision and plain torch.
 
 Every module of ``mmcv.ops`` takes its functions from ``mmcv._ext``, which only a compiled mmcv has.
-:func:`install` appends a finder to the end of ``sys.meta_path``: a compiled module is found before
-it, and only where there is none does the finder make one, when ``mmcv.ops`` is first imported.
-An operator that we do not have raises when it is called, and not before: ``mmcv.ops`` loads all
-of its modules at once and asserts that the names exist.
+:func:`install` appends a finder to ``sys.meta_path``. A compiled module is found before it; where
+there is none, the finder makes one when ``mmcv.ops`` is first imported. An operator that is not
+provided raises an error when it is called, and not before, because ``mmcv.ops`` loads all of its
+modules at once and asserts that the names exist.
 """
 
 import importlib
@@ -17,38 +17,39 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Callable, NoReturn, Optional
 
-from ...errors import UserError
+from ...errors import MissingExtra, UserError
 from .table import OPERATORS
 
 EXTENSION = 'mmcv._ext'
 
 
 def install() -> None:
-    """Offer our operators to mmcv; cheap, loads nothing, and safe to call twice."""
+    """Provide the operators to mmcv; cheap, loads nothing, and safe to call twice."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
     loaded = sys.modules.get(EXTENSION)
     if loaded is not None and not _is_ours(loaded) and not _is_compiled(loaded):
         warnings.warn(
-            f'{EXTENSION} was put in place by other code before mmdet_spatialattn was imported, '
-            'so the operators come from there; import mmdet_spatialattn first to use its operators',
+            f'{EXTENSION} was set by other code before mmdet_spatialattn was imported, so the '
+            'operators come from there; import mmdet_spatialattn first to use its operators',
             stacklevel=3,
         )
 
 
 def operator_sources() -> dict[str, str]:
-    """Return where each operator of mmcv comes from, by the operator's name.
+    """Return the origin of every operator of mmcv, by its name; imports mmcv and torch.
 
-    A source is 'compiled mmcv', 'torchvision', 'torch', 'not available', or 'unknown' for a module
-    that other code put in the place of ``mmcv._ext``. Imports mmcv and torch.
+    An origin is ``'compiled mmcv'``, ``'torchvision'``, ``'torch'``, ``'not available'``, or
+    ``'unknown'`` where other code has replaced ``mmcv._ext``.
 
     Raises:
-        UserError: mmcv's operators cannot be loaded; the message says why and what to do.
+        MissingExtra: mmcv is not installed.
+        UserError: mmcv's operators cannot be loaded; the message has the reason and the remedy.
     """
     try:
         importlib.import_module('mmcv.ops')
     except ImportError as error:
-        raise UserError(_unloadable(error)) from error
+        raise _unloadable(error) from error
     extension = sys.modules[EXTENSION]
     ours = {name: operator.source for operator in OPERATORS for name in operator.functions}
     sources = {}
@@ -136,10 +137,10 @@ def _operator_of(function: str) -> str:
     return re.sub(r'_(forward|backward)(_\w+)?$', '', function)
 
 
-def _unloadable(error: ImportError) -> str:
+def _unloadable(error: ImportError) -> UserError:
     if isinstance(error, ModuleNotFoundError) and error.name == 'mmcv':
-        return "mmcv is not installed; pip install 'mmdet_spatialattn[lite]'"
-    return (
+        return MissingExtra("mmcv is not installed; pip install 'mmdet_spatialattn[lite]'")
+    return UserError(
         f'mmcv.ops cannot be loaded: {error}; a compiled mmcv that does not fit this torch is '
         'best replaced: pip uninstall mmcv, then pip install mmcv-lite'
     )

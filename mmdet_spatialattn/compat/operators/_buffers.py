@@ -1,4 +1,4 @@
-"""Filling the buffers that mmcv hands over, and the number types to compute in."""
+"""The buffers that mmcv passes to an operator, and the data types to compute in."""
 
 import functools
 from typing import Callable
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 def fill(buffer: Tensor, result: Tensor) -> None:
-    """Make ``buffer`` hold ``result``, without a copy where ``buffer`` can take over its memory.
+    """Write ``result`` into ``buffer``, without a copy where the buffer can take its memory.
 
-    A view shares its memory with a tensor that the caller reads, so it is written to.
+    A view is copied into, because it shares its memory with a tensor that the caller reads.
     """
     if buffer._is_view() or buffer.dtype != result.dtype or buffer.shape != result.shape:
         buffer.copy_(result)
@@ -19,9 +19,9 @@ def fill(buffer: Tensor, result: Tensor) -> None:
 
 
 def widen(tensor: Tensor) -> Tensor:
-    """Return the tensor in a type that torchvision's kernels compute in.
+    """Return the tensor in a data type that torchvision's kernels support.
 
-    They know no bfloat16, and not all of those for the CPU know float16.
+    They do not support bfloat16, and on the CPU not all of them support float16.
     """
     if tensor.dtype == torch.bfloat16 or (tensor.dtype == torch.float16 and tensor.is_cpu):
         return tensor.float()
@@ -29,7 +29,7 @@ def widen(tensor: Tensor) -> Tensor:
 
 
 def without_autocast(operator: Callable[..., None]) -> Callable[..., None]:
-    """Let an operator compute in the type of its tensors, as a compiled one does."""
+    """Compute an operator in the data type of its tensors, as a compiled operator does."""
 
     @functools.wraps(operator)
     def wrapped(*tensors, **settings) -> None:

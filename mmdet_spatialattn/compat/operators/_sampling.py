@@ -30,8 +30,8 @@ def regions(
 ) -> Iterator[Region]:
     """Yield the regions of interest ``(K, 5)`` that have samples.
 
-    Each of ``size`` cells has ``sampling_ratio`` samples a side, or for 0 and less as many as it is
-    pixels long, rounded up: none in a region without area.
+    Each of ``size`` cells has ``sampling_ratio`` samples per side, or with 0 or less one per pixel
+    of its length, rounded up, which is none in a region without area.
     """
     shift = 0.5 if aligned else 0.0
     start = rois[:, 1:3] * spatial_scale - shift
@@ -44,28 +44,28 @@ def regions(
         along = []
         for axis, cells in ((1, size[0]), (0, size[1])):
             count = sampling_ratio if sampling_ratio > 0 else max(counts[index][axis], 0)
-            place = torch.arange(cells, device=rois.device)[:, None] + (
+            centre = torch.arange(cells, device=rois.device)[:, None] + (
                 torch.arange(count, device=rois.device).to(rois.dtype) + 0.5
             ) / max(count, 1)
-            along.append(start[index, axis] + place * cell[index, axis])
+            along.append(start[index, axis] + centre * cell[index, axis])
         y, x = along
         if y.numel() and x.numel():
             yield Region(index, image, y[:, None, :, None], x[None, :, None, :], extent[index])
 
 
 def corners(y: Tensor, x: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return the four pixels around each place and their weights, both ``(4, ...)``.
+    """Return the four pixels around each point and their weights, both ``(4, ...)``.
 
-    A pixel is ``y * width + x``. Up to one pixel outside the map a place takes the border's value;
-    beyond that all its weights are 0. The weights are differentiable in ``y`` and ``x``.
+    A pixel is ``y * width + x``. Up to one pixel outside the map a point takes the value of the
+    border; beyond that all its weights are 0. The weights are differentiable in ``y`` and ``x``.
     """
     y, x = torch.broadcast_tensors(y, x)
     inside = (y >= -1) & (y <= height) & (x >= -1) & (x <= width)
     pixels, weights = [], []
-    for place, length in ((y, height), (x, width)):
-        place = place.clamp(0, length - 1)
-        low = place.detach().floor().nan_to_num()
-        share = place - low
+    for coordinate, length in ((y, height), (x, width)):
+        coordinate = coordinate.clamp(0, length - 1)
+        low = coordinate.detach().floor().nan_to_num()
+        share = coordinate - low
         pixels.append((low.long(), (low.long() + 1).clamp(max=length - 1)))
         weights.append((1 - share, share))
     return (

@@ -8,13 +8,13 @@ from ._buffers import fill, widen
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Return the indices of the boxes that non-maximum suppression keeps, by falling score.
+    """Return the indices of the boxes that non-maximum suppression keeps, by decreasing score.
 
     Args:
         boxes: ``(N, 4)``.
         scores: ``(N,)``.
-        iou_threshold: A box goes when its IoU with a kept box is greater than this.
-        offset: What is added to a box's width and height, 0 or 1.
+        iou_threshold: A box is removed if its IoU with a kept box is greater than this.
+        offset: Number that is added to width and height of a box, 0 or 1.
     """
     boxes, scores = widen(boxes), widen(scores)
     if offset:
@@ -35,13 +35,13 @@ def softnms(
     method: int,
     offset: int,
 ) -> Tensor:
-    """Keep the best box, lower the scores of what it overlaps, and go on with the next best.
+    """Keep the best box, lower the scores of those it overlaps, and continue with the next.
 
     Args:
         boxes: ``(N, 4)`` on the CPU.
         scores: ``(N,)`` on the CPU.
         dets: ``(N, 5)``; its first ``K`` rows become the kept boxes and their lowered scores.
-        iou_threshold: From this IoU on, the methods 0 and 1 act.
+        iou_threshold: IoU from which the methods 0 and 1 lower a score.
         sigma: Width of the Gaussian of method 2.
         min_score: A box goes when its score falls below this.
         method: What a score is multiplied by: 0 for zero, 1 for 1 - IoU, 2 for exp(-IoU^2 / sigma).
@@ -64,7 +64,7 @@ def softnms(
         else:
             kept = 1 - overlap if method == 1 else np.float32(0)
             score[rest] *= np.where(overlap >= iou_threshold, kept, np.float32(1))
-        # mmcv fills the place of a box that goes with the last box; equal scores depend on it.
+        # mmcv replaces a removed box by the last one; the order of equal scores depends on it.
         alive = ~(score[rest] < min_score)
         end = i + 1 + int(alive.sum())
         holes = i + 1 + np.flatnonzero(~alive[: end - i - 1])
@@ -78,11 +78,11 @@ def softnms(
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
-    """Return a list for each box that suppression keeps: its index, then those it suppresses.
+    """Return a list for each kept box: its index, then the indices of those that it suppresses.
 
     Args:
         dets: ``(N, 5)``, boxes and scores, on the CPU.
-        iou_threshold: A box goes when its IoU with a kept box reaches this.
+        iou_threshold: A box is removed if its IoU with a kept box reaches this.
     """
     rows = dets.detach().float().numpy()
     order = np.argsort(-rows[:, 4], kind='stable')
@@ -120,10 +120,10 @@ def bbox_overlaps(
     fill(ious, intersection / whole)
 
 
-def _overlap_with(one: np.ndarray, others: np.ndarray, offset: int) -> np.ndarray:
-    """Return the IoU of one box ``(4,)`` with others ``(N, 4)``; NaN where both have no area."""
-    size = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2]) + offset
+def _overlap_with(box: np.ndarray, others: np.ndarray, offset: int) -> np.ndarray:
+    """Return the IoU of a box ``(4,)`` with others ``(N, 4)``; NaN where both have no area."""
+    size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]) + offset
     intersection = np.maximum(size, 0).prod(1)
     areas = (others[:, 2:] - others[:, :2] + offset).prod(1)
     with np.errstate(invalid='ignore', divide='ignore'):
-        return intersection / ((one[2:] - one[:2] + offset).prod() + areas - intersection)
+        return intersection / ((box[2:] - box[:2] + offset).prod() + areas - intersection)

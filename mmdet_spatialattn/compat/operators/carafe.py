@@ -1,8 +1,8 @@
-"""CARAFE: upsampling in which each output pixel is a weighted sum of a window of the input.
+"""CARAFE: upsampling with a weighted sum of a window of the input for every output pixel.
 
 ``features`` is ``(N, C, H, W)``; ``masks`` ``(N, G * K * K, S * H, S * W)`` holds the weights of
 each output pixel for its window, by group of channels; ``S`` is ``scale_factor``. mmcv's two
-variants differ in their kernels only.
+variants differ only in their kernels.
 """
 
 import torch

@@ -15,7 +15,7 @@ from ._buffers import fill, widen
 
 
 class _Geometry(NamedTuple):
-    """In the order of torchvision's arguments."""
+    """Numbers of a convolution, in the order of torchvision's arguments."""
 
     stride_h: int
     stride_w: int
@@ -28,7 +28,7 @@ class _Geometry(NamedTuple):
 
 
 class _Gradients(NamedTuple):
-    """In the order of torchvision's results."""
+    """Gradients, in the order of torchvision's results."""
 
     input: Tensor
     weight: Tensor
@@ -64,8 +64,8 @@ def deform_conv_backward_input(
     gradients = _backward(gradOutput, input, weight, offset, None, _geometry(**sizes))
     fill(gradInput, gradients.input)
     fill(gradOffset, gradients.offset)
-    # torchvision computes all gradients at once. mmcv asks for the weight's in a second call, with
-    # the same buffer for columns, which takes it there.
+    # torchvision computes all gradients at once. mmcv requests that of the weight in a second call
+    # with the same buffer for columns, which carries it there.
     vars(columns)['weight_gradient'] = (gradOutput, gradients.weight)
 
 
@@ -79,10 +79,10 @@ def deform_conv_backward_parameters(
     scale: float,
     **sizes: int,
 ) -> None:
-    """Add ``scale`` times the weight's gradient to ``gradWeight``."""
-    of_output, gradient = vars(columns).pop('weight_gradient', (None, None))
-    if of_output is not gradOutput:
-        # The weight's gradient does not depend on the weight: anything of its shape will do.
+    """Add ``scale`` times the gradient of the weight to ``gradWeight``."""
+    known_output, gradient = vars(columns).pop('weight_gradient', (None, None))
+    if known_output is not gradOutput:
+        # The gradient does not depend on the weight: any tensor of its shape can stand for it.
         gradient = _backward(gradOutput, input, gradWeight, offset, None, _geometry(**sizes)).weight
     gradWeight.add_(gradient, alpha=scale)
 
@@ -102,8 +102,8 @@ def modulated_deform_conv_forward(
 ) -> None:
     """Fill ``output``.
 
-    ``offset`` and ``mask`` may be larger than the output: each image's are read as one row of
-    numbers, of which the first are taken (DyHead relies on it).
+    ``offset`` and ``mask`` may be larger than the output: those of each image are read as one row
+    of numbers, of which the first are used. DyHead relies on it.
     """
     geometry = _modulated_geometry(**sizes)
     offset, mask = _read_flat(offset, mask, weight, geometry, output.shape[2:])
@@ -129,7 +129,7 @@ def modulated_deform_conv_backward(
     with_bias: bool,
     **sizes: int,
 ) -> None:
-    """Fill the gradients; those of weight and bias are added to what is there."""
+    """Fill the gradients; those of weight and bias are added to the content of their buffers."""
     geometry = _modulated_geometry(**sizes)
     offset, mask = _read_flat(offset, mask, weight, geometry, grad_output.shape[2:])
     gradients = _backward(grad_output, input, weight, offset, mask, geometry)
@@ -155,7 +155,7 @@ def _geometry(
     dilationH: int,
     group: int,
     deformable_group: int,
-    im2col_step: int,  # how much memory a compiled mmcv takes at a time
+    im2col_step: int,  # limits the memory of a compiled mmcv
 ) -> _Geometry:
     return _Geometry(dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
 
@@ -217,8 +217,8 @@ def _arguments(
     bias: Optional[Tensor],
     geometry: _Geometry,
 ) -> tuple[Tensor, ...]:
-    """Return the tensors that torchvision takes, with offsets that it can follow."""
-    # torchvision follows an offset that is no number out of the memory of the map.
+    """Return the tensors that torchvision takes, with finite offsets."""
+    # With an offset of NaN, torchvision reads outside of the memory of the map.
     far = -float(sum(input.shape[2:]) + geometry.pad_h + geometry.pad_w)
     offset = widen(offset).nan_to_num(nan=far, posinf=far, neginf=far)
     mask = input.new_zeros(len(input), 1) if mask is None else mask
@@ -229,7 +229,7 @@ def _arguments(
 def _read_flat(
     offset: Tensor, mask: Tensor, weight: Tensor, geometry: _Geometry, size: torch.Size
 ) -> tuple[Tensor, Tensor]:
-    """Return offset and mask for an output of ``size``, each image's read as a row of numbers."""
+    """Return offset and mask for an output of ``size``, reading each image as a row of numbers."""
     taps = geometry.offset_groups * weight.shape[2] * weight.shape[3]
     fitting = []
     for name, tensor, channels in (('offset', offset, 2 * taps), ('mask', mask, taps)):
@@ -246,8 +246,8 @@ def _read_flat(
 def _before_the_map(offset: Tensor, kernel: torch.Size, geometry: _Geometry) -> Tensor:
     """Return which samples lie one pixel or more above or left of the map, ``(N, G, K, K, H, W)``.
 
-    Exactly one pixel out the interpolation has a kink: mmcv's gradient is 0, torchvision's is the
-    slope towards the map. Offsets that start at 0 put samples of a padded convolution there.
+    Exactly one pixel outside, the interpolation has a kink: mmcv's gradient is 0, torchvision's is
+    the slope towards the map. Initial offsets of 0 put samples of a padded convolution there.
     """
     steps = [torch.arange(n, device=offset.device) for n in (*kernel, *offset.shape[2:])]
     y = steps[0][:, None] * geometry.dilation_h + steps[2] * geometry.stride_h - geometry.pad_h

@@ -54,16 +54,16 @@ def deform_roi_pool_backward(
     size = (pooled_height, pooled_width)
     gradient = torch.zeros_like(maps)
     for region in regions(rois.to(maps.dtype), size, spatial_scale, sampling_ratio, True):
-        own = _offset_of(region, offset)
+        shift = _offset_of(region, offset)
         with torch.enable_grad():
-            if own is not None:
-                own.requires_grad_()
-            pixels, shares = _shares(region, own, gamma, input.shape[2:])
+            if shift is not None:
+                shift.requires_grad_()
+            pixels, shares = _shares(region, shift, gamma, input.shape[2:])
         cells = grad_output[region.row].to(maps.dtype).flatten(1)  # (C, PH PW)
         gradient[region.image].index_add_(1, pixels, cells @ shares.detach().T)
-        if own is not None:
+        if shift is not None:
             by_share = maps[region.image][:, pixels].T @ cells
-            grad_offset[region.row] = torch.autograd.grad(shares, own, by_share)[0]
+            grad_offset[region.row] = torch.autograd.grad(shares, shift, by_share)[0]
     grad_input.add_(gradient.view(grad_input.shape))
 
 
@@ -83,11 +83,11 @@ def _shares(
     if offset is not None:
         x_shift, y_shift = gamma * offset * region.extent[:, None, None]
         y, x = y + y_shift[..., None, None], x + x_shift[..., None, None]
-    places, weights = corners(y, x, *size)  # (4, PH, PW, GH, GW)
-    pixels, where = places.unique(return_inverse=True)
+    points, weights = corners(y, x, *size)  # (4, PH, PW, GH, GW)
+    pixels, numbers = points.unique(return_inverse=True)
     cells, samples = y.shape[0] * x.shape[1], y.shape[2] * x.shape[3]
     cell = torch.arange(cells, device=y.device).view(weights.shape[1:3])[..., None, None]
     shares = weights.new_zeros(len(pixels), cells).index_put(
-        (where, cell.expand_as(where)), weights / samples, accumulate=True
+        (numbers, cell.expand_as(numbers)), weights / samples, accumulate=True
     )
     return pixels, shares

@@ -1,7 +1,7 @@
 """Focal loss and its gradient, unreduced.
 
-``target`` is ``(N,)`` class indices; in the sigmoid form ``C`` stands for the background, a row in
-which no class is right. ``weight`` is empty or ``(C,)``, and multiplies the whole row of a target.
+``target`` is ``(N,)`` class indices; in the sigmoid form ``C`` is the background, a row without a
+true class. ``weight`` is empty or ``(C,)``, and multiplies the whole row of a target.
 """
 
 import torch
@@ -84,7 +84,7 @@ def _probability_of_target(softmax: Tensor, target: Tensor) -> Tensor:
 
 
 def _row_weights(weight: Tensor, target: Tensor, like: Tensor) -> Tensor:
-    """Return ``(N,)``: the weight of each target's class, 1 for what is no class."""
+    """Return the weight of each target's class, ``(N,)``; 1 for a target that is not a class."""
     if not weight.numel():
         return like.new_ones(len(target))
     known = (target >= 0) & (target < len(weight))

@@ -1,4 +1,4 @@
-"""The two halves of a convolution that is computed at some places only."""
+"""The two halves of a convolution that is computed at some positions only."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ def masked_im2col_forward(
 ) -> None:
     """Fill ``col`` ``(C * kernel_h * kernel_w, M)`` with the windows of ``im`` ``(1, C, H, W)``.
 
-    The ``M`` places are rows and columns of the output of a convolution with stride 1.
+    The ``M`` positions are rows and columns of the output of a convolution with stride 1.
     """
     padded = F.pad(im[0], (pad_w, pad_w, pad_h, pad_h))
     rows = mask_h_idx + torch.arange(kernel_h, device=im.device)[:, None, None]
@@ -34,5 +34,5 @@ def masked_col2im_forward(
     width: int,
     channels: int,
 ) -> None:
-    """Write ``col`` ``(C, M)`` to the ``M`` places of ``im`` ``(1, C, height, width)``."""
+    """Write ``col`` ``(C, M)`` to the ``M`` positions of ``im`` ``(1, C, height, width)``."""
     im[0][:, mask_h_idx, mask_w_idx] = col

@@ -16,7 +16,7 @@ def ms_deform_attn_forward(
     attention_weights: Tensor,
     im2col_step: int,
 ) -> Tensor:
-    """Return ``(N, queries, heads * C)``; ``im2col_step`` changes nothing."""
+    """Return ``(N, queries, heads * C)``; ``im2col_step`` has no effect."""
     return _attend(value, value_spatial_shapes.tolist(), sampling_locations, attention_weights)
 
 
@@ -37,7 +37,7 @@ def ms_deform_attn_backward(
     with torch.enable_grad():
         output = _attend(inputs[0], value_spatial_shapes.tolist(), *inputs[1:])
         gradients = torch.autograd.grad(output, inputs, grad_output)
-    # One pixel outside a map the interpolation has a kink; a compiled mmcv takes the flat side.
+    # One pixel outside a map, the interpolation has a kink; a compiled mmcv takes the flat side.
     size = value_spatial_shapes.flip(1)[:, None].to(sampling_locations)  # (levels, 1, 2)
     flat = (sampling_locations * size - 0.5 <= -1).any(-1, keepdim=True)
     grad_value.copy_(gradients[0])

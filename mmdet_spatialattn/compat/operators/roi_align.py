@@ -28,8 +28,8 @@ def roi_align_forward(
 ) -> None:
     """Fill ``output`` with the mean (``pool_mode`` 1) or the maximum (0) of each cell's samples.
 
-    For the maximum, ``argmax_y`` and ``argmax_x`` get the place of the sample in the map, -1 in a
-    region without samples.
+    For the maximum, ``argmax_y`` and ``argmax_x`` get the coordinates of the sample in the map, -1
+    in a region without samples.
     """
     wide = widen(input)
     rois = rois.to(wide.dtype)
@@ -39,16 +39,16 @@ def roi_align_forward(
         )
         fill(output, pooled)
         return
-    for buffer, nothing in ((output, 0), (argmax_y, -1), (argmax_x, -1)):
-        buffer.fill_(nothing)
+    for buffer, empty in ((output, 0), (argmax_y, -1), (argmax_x, -1)):
+        buffer.fill_(empty)
     size = (aligned_height, aligned_width)
     for region in regions(rois, size, spatial_scale, sampling_ratio, aligned):
         pixels, weights = corners(region.y, region.x, *wide.shape[2:])
         values = wide[region.image].flatten(1)[:, pixels].mul(weights).sum(1).flatten(-2)
         output[region.row], best = values.max(-1)
-        for buffer, place in ((argmax_y, region.y), (argmax_x, region.x)):
-            place = place.expand(weights.shape[1:]).flatten(-2).expand_as(values)
-            buffer[region.row] = place.gather(-1, best[..., None])[..., 0]
+        for buffer, samples in ((argmax_y, region.y), (argmax_x, region.x)):
+            samples = samples.expand(weights.shape[1:]).flatten(-2).expand_as(values)
+            buffer[region.row] = samples.gather(-1, best[..., None])[..., 0]
 
 
 def roi_align_backward(

@@ -17,10 +17,10 @@ def roi_pool_forward(
     pooled_width: int,
     spatial_scale: float,
 ) -> None:
-    """Fill ``output``, and ``argmax`` with the place ``y * W + x`` of each maximum.
+    """Fill ``output``, and ``argmax`` with the pixel ``y * W + x`` of each maximum.
 
-    A region reaches from ``x1 * scale`` to ``(x2 + 1) * scale``, without rounding, and a cell takes
-    in every pixel that it touches. A cell without pixels is 0 and has the place -1.
+    A region reaches from ``x1 * scale`` to ``(x2 + 1) * scale``, without rounding, and a cell holds
+    every pixel that it touches. A cell without pixels is 0, and its pixel is -1.
     """
     height, width = input.shape[2:]
     output.fill_(0)
@@ -34,11 +34,11 @@ def roi_pool_forward(
     pixels, inside = pixels.flatten(3), inside.flatten(3)
     for index, image in enumerate(rois[:, 0].long().tolist()):
         values = input[image].flatten(1)[:, pixels[index]]
-        best, where = values.masked_fill(~inside[index], -torch.inf).max(-1)  # (C, PH, PW)
-        some = inside[index].any(-1)
-        place = pixels[index].expand_as(values).gather(-1, where[..., None])[..., 0]
-        output[index] = torch.where(some, best, 0)
-        argmax[index] = torch.where(some, place, -1)
+        best, number = values.masked_fill(~inside[index], -torch.inf).max(-1)  # (C, PH, PW)
+        has_pixels = inside[index].any(-1)
+        pixel = pixels[index].expand_as(values).gather(-1, number[..., None])[..., 0]
+        output[index] = torch.where(has_pixels, best, 0)
+        argmax[index] = torch.where(has_pixels, pixel, -1)
 
 
 def roi_pool_backward(
@@ -54,15 +54,15 @@ def roi_pool_backward(
     maps = grad_input.view(*grad_input.shape[:2], -1)
     image = rois[:, 0].long()[:, None, None]
     channel = torch.arange(maps.shape[1], device=rois.device)[:, None]
-    place = argmax.long().flatten(2)
-    gradient = grad_output.flatten(2) * (place >= 0)
-    maps.index_put_((image, channel, place.clamp(min=0)), gradient, accumulate=True)
+    pixel = argmax.long().flatten(2)
+    gradient = grad_output.flatten(2) * (pixel >= 0)
+    maps.index_put_((image, channel, pixel.clamp(min=0)), gradient, accumulate=True)
 
 
 def _pixels(
     start: Tensor, end: Tensor, cells: int, spatial_scale: float, length: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the pixels of each cell along one axis, and which of them count: ``(K, cells, G)``."""
+    """Return the pixels of each cell along one axis, and which are inside, ``(K, cells, G)``."""
     first = start * spatial_scale
     extent = (end + 1) * spatial_scale - first
     size = extent[:, None] / cells

@@ -1,18 +1,18 @@
-"""Which of mmcv's operators we have, what stands behind each, and how it differs."""
+"""The operators of mmcv that are provided, their implementations, and their differences."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of mmcv. All run on the CPU and on CUDA.
+    """One operator of mmcv; all run on the CPU and on CUDA.
 
     Attributes:
         name: mmcv's name of the operator.
-        module: Our module that implements it.
-        functions: Names under which ``mmcv._ext`` holds it.
-        source: 'torchvision' or 'torch'.
-        differences: What a user of a compiled mmcv may notice, in Markdown.
+        module: Module of this package that implements it.
+        functions: Names of its functions in ``mmcv._ext``.
+        source: ``'torchvision'`` or ``'torch'``, on which it is built.
+        differences: Differences from a compiled mmcv that a user may notice, in Markdown.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Operator:
 
     @property
     def has_gradient(self) -> bool:
-        """Whether there is a backward pass, in mmcv as here."""
+        """Whether the operator has a backward pass."""
         return any('_backward' in function for function in self.functions)
 
 
@@ -37,7 +37,7 @@ OPERATORS = (
         'boxes',
         ('nms',),
         'torchvision',
-        'Equal scores keep the order of the input; mmcv promises none.',
+        'Equal scores keep the order of the input; mmcv guarantees none.',
     ),
     Operator('softnms', 'boxes', ('softnms',), 'torch'),
     Operator(
@@ -45,7 +45,7 @@ OPERATORS = (
         'boxes',
         ('nms_match',),
         'torch',
-        'Equal scores keep the order of the input; mmcv promises none.',
+        'Equal scores keep the order of the input; mmcv guarantees none.',
     ),
     Operator('bbox_overlaps', 'boxes', ('bbox_overlaps',), 'torch'),
     Operator(
@@ -54,14 +54,14 @@ OPERATORS = (
         _both('roi_align'),
         'torchvision',
         "`pool_mode='max'` is plain torch, and 0 in a region without area (mmcv: -10000). A region "
-        'turned inside out is let through (mmcv raises on the CPU).',
+        'of negative size is accepted (mmcv raises an error on the CPU).',
     ),
     Operator(
         'roi_pool',
         'roi_pool',
         _both('roi_pool'),
         'torch',
-        "Not torchvision's, which rounds boxes. A region turned inside out has no gradient (mmcv's "
+        "Not torchvision's, which rounds boxes. A region of negative size has no gradient (mmcv's "
         'goes to the first pixel).',
     ),
     Operator(
@@ -69,7 +69,7 @@ OPERATORS = (
         'deform_roi_pool',
         _both('deform_roi_pool'),
         'torch',
-        'The gradient by the offsets holds at the border of the map, too.',
+        'The gradient of the offsets is correct at the border of the map, too.',
     ),
     Operator(
         'deform_conv',
@@ -80,8 +80,8 @@ OPERATORS = (
             'deform_conv_backward_parameters',
         ),
         'torchvision',
-        'An offset that is no number samples 0 and has no gradient (mmcv crashes in backward on '
-        'the CPU).',
+        'An offset of NaN samples 0 and has no gradient (mmcv crashes in the backward pass on the '
+        'CPU).',
     ),
     Operator(
         'modulated_deform_conv',
@@ -95,15 +95,15 @@ OPERATORS = (
         'focal_loss',
         _both('sigmoid_focal_loss'),
         'torch',
-        'With class weights, background rows weigh 1 (mmcv reads past the weights).',
+        'With class weights, background rows have weight 1 (mmcv reads past the weights).',
     ),
     Operator(
         'softmax_focal_loss',
         'focal_loss',
         _both('softmax_focal_loss'),
         'torch',
-        'A target that is no class gives 0 (mmcv: if it is negative). Certain predictions have '
-        'finite gradients for gamma below 1, too.',
+        'A target that is not a class gives 0 (mmcv: only a negative one). Predictions of '
+        'probability 1 have finite gradients also for gamma below 1.',
     ),
     Operator(
         'ms_deform_attn',
@@ -120,7 +120,7 @@ OPERATORS = (
         'carafe',
         _both('carafe_naive'),
         'torch',
-        "As `carafe`. mmcv's Python asserts CUDA in backward.",
+        "As `carafe`. mmcv's Python code asserts CUDA in the backward pass.",
     ),
     Operator(
         'sync_bn',
@@ -133,9 +133,11 @@ OPERATORS = (
             'sync_bn_backward_data',
         ),
         'torch',
-        'On the CPU, too, in a process group of gloo.',
+        'Also on the CPU, in a process group of gloo.',
     ),
-    Operator('get_compiler_version', 'info', ('get_compiler_version',), 'torch', 'There is none.'),
+    Operator(
+        'get_compiler_version', 'info', ('get_compiler_version',), 'torch', 'Names no compiler.'
+    ),
     Operator(
         'get_compiling_cuda_version',
         'info',

@@ -1,0 +1,113 @@
+"""Detections in COCO's result format as checked arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional, Union
+
+import numpy as np
+
+from ..errors import UserError
+from ..io import PathLike
+from .annotations import Annotations
+from .fields import boxes_of, column, describe_value, is_empty, lookup, numbers, read_source
+
+DetectionSource = Union[PathLike, Sequence[dict], 'Detections']
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The detections of one run as arrays, in the order of the file.
+
+    Attributes:
+        source: The file, or another name for messages.
+        image: ``(n,)`` int32, the index of each detection's image in ``Annotations.image_ids``.
+        category: ``(n,)`` int32, the index of its class in ``Annotations.category_ids``.
+        boxes: ``(n, 4)`` float64, ``x, y, width, height`` in pixels.
+        scores: ``(n,)`` float64.
+        area: ``(n,)`` float64 by pycocotools' rule: the area of the box, or of the mask if the
+            first entry of the file has no box.
+        masks: ``n`` masks as compressed run lengths, for ``iou_type='segm'``.
+        notes: What a user should know, one sentence each.
+    """
+
+    source: str
+    image: np.ndarray
+    category: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    area: np.ndarray
+    masks: Optional[list[dict]] = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        return f'Detections({self.source}: {len(self)} detections)'
+
+
+def load_detections(
+    source: DetectionSource, annotations: Annotations, *, iou_type: str = 'bbox'
+) -> Detections:
+    """Load detections in COCO's result format.
+
+    The format is a list of objects with ``image_id``, ``category_id``, ``score``, and ``bbox`` or
+    ``segmentation``. An empty list is valid: nothing was detected.
+
+    Args:
+        source: A JSON file or its content; loaded detections pass through.
+        annotations: The annotations that the ids refer to.
+        iou_type: ``'bbox'``, or ``'segm'`` to keep the masks.
+
+    Raises:
+        UserError: The file cannot be read or is not a list of detections; an image or a category
+            is not in ``annotations``; a box or a score is not finite, or a size is negative.
+    """
+    if isinstance(source, Detections):
+        return source
+    from .masks import compress_masks  # imports Numba, which not every caller needs
+
+    data, name = read_source(source, 'the detections')
+    if isinstance(data, dict):
+        hint = ' (this is an annotation file)' if 'images' in data else ''
+        raise UserError(f'{name} is an object{hint}; expected a list of detections')
+    if not isinstance(data, (list, tuple)):
+        raise UserError(f'{name} holds {describe_value(data)}; expected a list of detections')
+    images = {image_id: i for i, image_id in enumerate(annotations.image_ids)}
+    categories = {category_id: i for i, category_id in enumerate(annotations.category_ids)}
+    image = lookup(data, 'image_id', images, name, annotations.source)
+    category = lookup(data, 'category_id', categories, name, annotations.source)
+    scores = numbers(column(data, 'score', name), 'score', name)
+    masks: Optional[list[dict]] = None
+    if data and is_empty(data[0].get('bbox')) and 'segmentation' in data[0]:
+        segmentations = column(data, 'segmentation', name)
+        masks, area = compress_masks(segmentations, annotations.image_sizes[image], name)
+        boxes = _boxes_of_masks(masks)
+    else:
+        boxes = boxes_of(data, name)
+        area = boxes[:, 2] * boxes[:, 3]
+        if iou_type == 'segm':
+            outlines = map(_outline, boxes.tolist())
+            segmentations = [r.get('segmentation', o) for r, o in zip(data, outlines)]
+            masks, _ = compress_masks(segmentations, annotations.image_sizes[image], name)
+    return Detections(
+        source=name,
+        image=image,
+        category=category,
+        boxes=boxes,
+        scores=scores,
+        area=area,
+        masks=masks if iou_type == 'segm' else None,
+    )
+
+
+def _boxes_of_masks(masks: list[dict]) -> np.ndarray:
+    from pycocotools import mask as mask_api
+
+    return mask_api.toBbox(masks).reshape(-1, 4)
+
+
+def _outline(box: list[float]) -> list[list[float]]:
+    """Return a box as a polygon, which pycocotools uses as the mask of a detection without one."""
+    x, y, width, height = box
+    return [[x, y, x, y + height, x + width, y + height, x + width, y]]

@@ -1,0 +1,297 @@
+"""Checks of a config, its data and its checkpoint, before a run writes anything.
+
+Only known mistakes are reported. Any other error of a run keeps its traceback.
+"""
+
+import inspect
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import MissingFile, UserError, did_you_mean, error_prefix
+from ..insertion.attach import SLOTS
+from ..io import read_json
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.registry import Registry
+    from torch import nn
+
+COCO_KEYS = ('images', 'annotations', 'categories')
+READ_WHOLE = 2**25
+"""Size up to which an annotation file is checked whole; of larger files only the ends are."""
+
+
+def check_data(config: 'Config', *dataloaders: str) -> None:
+    """Check that the data of the named data loaders exists and, for COCO data sets, is COCO.
+
+    Raises:
+        MissingFile: A folder or file does not exist.
+        UserError: A file is not COCO, or lacks a class of the config.
+    """
+    for dataloader in dataloaders:
+        if config.get(dataloader):
+            options = config[dataloader]
+            if options.get('persistent_workers') and not options.get('num_workers'):
+                raise UserError(
+                    f'{dataloader}: persistent_workers needs num_workers > 0; add '
+                    f'--cfg-options {dataloader}.persistent_workers=False'
+                )
+            for key, dataset in _datasets(options.get('dataset'), dataloader):
+                _check_dataset(config, key, dataset, annotated='test' not in dataloader)
+    evaluators = {name.replace('_dataloader', '_evaluator') for name in dataloaders}
+    for evaluator in sorted(evaluators & set(config)):
+        for metric in _listed(config[evaluator]):
+            path = metric.get('ann_file') if isinstance(metric, dict) else None
+            if path and _is_local(path) and not Path(path).is_file():
+                raise MissingFile(
+                    f'{evaluator}: annotation file {path} does not exist; give its path with '
+                    f'--cfg-options {evaluator}.ann_file=FILE'
+                )
+
+
+def build_checked_model(config: 'Config') -> 'nn.Module':
+    """Build the config's model, to check that it can be built.
+
+    Raises:
+        UserError: A type or an attention module has an unknown name, or a position is wrong.
+    """
+    from mmdet.registry import MODELS
+    from mmengine.registry import DefaultScope
+
+    from ..compat.quiet import quiet
+
+    for path, part in _parts(config.model, 'model'):
+        _check_attention(path, part)
+        if isinstance(part.get('plugins'), list):
+            _check_plugins(path, part)
+    scope = config.get('default_scope', 'mmdet')
+    try:
+        with quiet(), DefaultScope.overwrite_default_scope(scope):
+            return MODELS.build(config.model)
+    except UserError as error:
+        raise type(error)(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
+    except KeyError as error:
+        unknown = re.search(r'(\S+) is not in the \S+ registry', str(error.args[0]))
+        if unknown is None:
+            raise
+        name = unknown.group(1)
+        raise UserError(
+            f"model: no module is registered as '{name}'{did_you_mean(name, MODELS.module_dict)} "
+            '(if it is your own, name its file in custom_imports)'
+        ) from error
+
+
+def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
+    """Check that a checkpoint fits a model.
+
+    Args:
+        model: The model; it takes the weights that fit.
+        path: File or address of the checkpoint.
+        purpose: ``'test'`` and ``'resume'`` need every weight; ``'start'`` (fine-tuning, where a
+            head may differ and attention may be new) needs half of them.
+
+    Raises:
+        MissingFile: The file does not exist.
+        UserError: It cannot be read, or its weights do not fit; the message counts them.
+    """
+    from ..compat.checkpoint import load_checkpoint
+    from ..compat.quiet import quiet
+    from ..insertion.attach import TOKEN
+
+    checkpoint = load_checkpoint(path)
+    if purpose == 'resume' and not {'meta', 'message_hub'} <= set(checkpoint):
+        raise UserError(
+            f'{path} holds weights but not the state of a training, so it cannot be resumed; '
+            f'to start from its weights: --cfg-options load_from={path}'
+        )
+    weights = checkpoint.get('state_dict', checkpoint)
+    weights = {re.sub(r'^module\.', '', str(name)): value for name, value in weights.items()}
+    expected = {name for name in model.state_dict() if not name.endswith('num_batches_tracked')}
+    reshaped = []
+    try:
+        with quiet():  # the Runner logs it again when it loads
+            missing, unexpected = model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        reshaped = re.findall(r'size mismatch for ([\w.]+)', str(error))
+        missing, unexpected = expected - set(weights), set(weights) - set(model.state_dict())
+    # Loading does not report inserted attention as missing, which only a start may lack.
+    attention = {name for name in expected - set(weights) if TOKEN in name}
+    missing = {name for name in missing if name in expected} | attention
+    mismatches = {'missing': missing, 'unexpected': unexpected, 'of another shape': reshaped}
+    fitting = len(expected) - len(missing) - len(reshaped)
+    too_few = 2 * fitting < len(expected)
+    if too_few if purpose == 'start' else any(mismatches.values()):
+        counts = '; '.join(
+            f'{len(names)} {kind} ({_some(sorted(names), 2)})'
+            for kind, names in mismatches.items()
+            if names
+        )
+        raise UserError(
+            f'{path} is a checkpoint of another model: {fitting} of {len(expected)} weights fit; '
+            f'{counts}; give the config it was trained with'
+        )
+
+
+def _datasets(dataset: Any, parent: str) -> Iterator[tuple[str, dict]]:
+    """Yield the data sets that read files, with their keys; wrappers are looked into."""
+    if not isinstance(dataset, dict):
+        return
+    key = f'{parent}.dataset'
+    if 'ann_file' in dataset or 'data_root' in dataset:
+        yield key, dataset
+    yield from _datasets(dataset.get('dataset'), key)
+    for index, member in enumerate(dataset.get('datasets', ())):
+        yield from _datasets(member, f'{key}.datasets.{index}')
+
+
+def _check_dataset(config: 'Config', key: str, dataset: dict, annotated: bool) -> None:
+    from mmdet.datasets import CocoDataset
+    from mmdet.registry import DATASETS
+
+    root = dataset.get('data_root') or ''
+    if not _is_local(root) or dataset.get('backend_args'):
+        return
+    if root and not Path(root).is_dir():
+        option = 'data_root' if config.get('data_root') == root else f'{key}.data_root'
+        raise MissingFile(
+            f'{key}: data root {root} does not exist; put the data there, or give its path with '
+            f'--cfg-options {option}=DIR'
+        )
+    if not dataset.get('ann_file'):
+        return
+    path = Path(root, dataset['ann_file'])
+    if not path.is_file():
+        raise MissingFile(
+            f'{key}: annotation file {path} does not exist; put it there, or give its path with '
+            f'--cfg-options {key}.ann_file=FILE'
+        )
+    cls = _subclass(DATASETS, dataset.get('type'), CocoDataset)
+    if cls is None:
+        return
+    keys = COCO_KEYS if annotated else ('images', 'categories')
+    if path.stat().st_size > READ_WHOLE:
+        _check_ends(path, keys)
+        return
+    content = read_json(path)
+    _check_coco(path, content, keys)
+    classes = (dataset.get('metainfo') or {}).get('classes') or cls.METAINFO.get('classes') or ()
+    names = [category.get('name') for category in content['categories']]
+    if isinstance(classes, str):  # one name, or a file of names
+        classes = () if Path(classes).is_file() else (classes,)
+    for name in classes:
+        if name not in names:
+            raise UserError(
+                f"{key}: class '{name}' is not among the categories of {path}"
+                f'{did_you_mean(name, map(str, names))} (it has {_some(names)}); set '
+                'metainfo=dict(classes=(...)) of every dataset to the classes of your data'
+            )
+    folder = Path(root, (dataset.get('data_prefix') or {}).get('img', ''))
+    first = next((image.get('file_name') for image in content['images']), None)
+    if first and not (folder / first).is_file():
+        raise MissingFile(
+            f'{key}: image {folder / first}, the first of {path}, does not exist; data_prefix '
+            'is the folder of the images, below data_root'
+        )
+
+
+def _check_coco(path: Path, content: Any, keys: tuple[str, ...]) -> None:
+    if not isinstance(content, dict):
+        raise UserError(
+            f'{path} is not a COCO annotation file: expected an object with '
+            f'{", ".join(keys)}, got a {type(content).__name__}'
+        )
+    for key in keys:
+        if not isinstance(content.get(key), list):
+            raise UserError(
+                f"{path} is not a COCO annotation file: it has no list '{key}'"
+                f'{did_you_mean(key, content)} (it has {_some(content)})'
+            )
+        if not all(isinstance(entry, dict) for entry in content[key]):
+            raise UserError(f"{path} is not a COCO annotation file: '{key}' must hold objects")
+
+
+def _check_ends(path: Path, keys: tuple[str, ...]) -> None:
+    with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        whole = content[:64].lstrip()[:1] == b'{' and content[-64:].rstrip()[-1:] == b'}'
+        missing = [key for key in keys if content.find(f'"{key}"'.encode()) < 0]
+    if not whole:
+        raise UserError(f'{path} is not a COCO annotation file: it is truncated or not an object')
+    if missing:
+        raise UserError(f"{path} is not a COCO annotation file: it has no list '{missing[0]}'")
+
+
+def _parts(config: Any, path: str) -> Iterator[tuple[str, dict]]:
+    """Yield every dictionary below ``config`` with its path."""
+    if isinstance(config, dict):
+        yield path, config
+        items = list(config.items())
+    else:
+        items = list(enumerate(config)) if isinstance(config, (list, tuple)) else []
+    for key, value in items:
+        yield from _parts(value, f'{path}.{key}')
+
+
+def _check_attention(path: str, part: dict) -> None:
+    """Refuse an unknown type in our scope, and name the nearest known one."""
+    from ..attention.catalogue import find_attention
+    from ..registry import MODELS
+
+    name = part.get('type')
+    if isinstance(name, str) and name.startswith(f'{MODELS.scope}.'):
+        MODELS.import_from_location()
+        if name.split('.', 1)[1] not in MODELS.module_dict:
+            with error_prefix(path):
+                find_attention(name)
+
+
+def _check_plugins(path: str, part: dict) -> None:
+    """Check the plugins of a ResNet, which MMDetection asserts without a message."""
+    from mmdet.models.backbones.resnet import BasicBlock, ResNet
+    from mmdet.registry import MODELS
+
+    cls = _subclass(MODELS, part.get('type'), ResNet)
+    if cls is None:
+        return
+    block = cls.arch_settings.get(part.get('depth'), (None,))[0]
+    if block is BasicBlock:
+        raise UserError(
+            f'{path}: ResNet-{part["depth"]} takes no plugins, since its blocks have no positions; '
+            f"use dict(type='mmdet_spatialattn.WithAttention', of='{part['type']}', attention=...)"
+        )
+    stages = part.get('num_stages', 4)
+    for index, plugin in enumerate(part['plugins']):
+        key = f'{path}.plugins.{index}'
+        position = plugin.get('position')
+        if position not in SLOTS:
+            raise UserError(
+                f"{key}: unknown position '{position}'{did_you_mean(position, SLOTS)} "
+                f'(known: {", ".join(SLOTS)})'
+            )
+        chosen = plugin.get('stages')
+        if chosen is not None and len(chosen) != stages:
+            raise UserError(
+                f'{key}: stages must hold True or False for each of {stages} stages, got {chosen}'
+            )
+
+
+def _subclass(registry: 'Registry', kind: Any, base: type) -> Any:
+    """Return the class of a config's ``type`` if it derives from ``base``, else ``None``."""
+    cls = registry.get(kind) if isinstance(kind, str) else kind
+    return cls if inspect.isclass(cls) and issubclass(cls, base) else None
+
+
+def _listed(value: Any) -> list:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _is_local(path: Any) -> bool:
+    return isinstance(path, (str, Path)) and '://' not in str(path)
+
+
+def _some(names: Any, count: int = 8) -> str:
+    texts = list(map(str, names))
+    ellipsis = ', ...' if len(texts) > count else ''
+    return ', '.join(texts[:count]) + ellipsis

@@ -1,0 +1,189 @@
+"""Configs of detectors: read, changed by dotted keys, and completed for one run of a plan."""
+
+import inspect
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Optional
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from ..datasets.root import move_data_root
+from ..errors import MissingFile, UserError, did_you_mean
+from ..io import PathLike
+from ..registry import HOOKS
+from .plan import Arm, Plan
+from .resumable import make_resumable
+
+
+def arm_config(plan: Plan, arm: Arm) -> Config:
+    """Return the whole config of an arm, with the plan's changes and its own.
+
+    Raises:
+        MissingFile: The config does not exist.
+        UserError: The config has a mistake.
+    """
+    config = read_config(arm.config)
+    root = config.get('data_root')
+    config.merge_from_dict({**plan.overrides, **plan.fine_tuning, **arm.overrides})
+    move_data_root(config, root)
+    return config
+
+
+def start_config(plan: Plan) -> Config:
+    """Return the whole config of the training of a plan's common start.
+
+    Raises:
+        MissingFile: The config does not exist.
+        UserError: The config has a mistake.
+    """
+    start = plan.start
+    assert start is not None
+    (arm,) = (arm for arm in plan.arms if arm.name == start.arm)
+    epochs = {'train_cfg.max_epochs': start.epochs}
+    arm = replace(arm, overrides={**arm.overrides, **epochs, **start.overrides})
+    return arm_config(replace(plan, fine_tuning={}), arm)
+
+
+def run_config(
+    config: Config,
+    seed: int,
+    folder: Path,
+    *,
+    checkpoint: Optional[str] = None,
+    jitter: float = 0.0,
+) -> Config:
+    """Return the config of one run of an arm: seeded, resumable, with its detections kept.
+
+    Args:
+        config: The whole config of the arm.
+        seed: Seed of the run.
+        folder: The run's own folder.
+        checkpoint: Trained detector that the run begins from.
+        jitter: Relative size of the noise on its weights.
+
+    Raises:
+        UserError: The config trains by iterations, which cannot be resumed.
+    """
+    config = make_resumable(config, seed)
+    config.work_dir = str(folder)
+    config.val_cfg = config.val_dataloader = config.val_evaluator = None  # tested at the end
+    config.test_evaluator.outfile_prefix = str(folder / 'detections')
+    config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
+    if checkpoint is not None:
+        config.load_from = checkpoint
+    if jitter:
+        hook = dict(type=f'{HOOKS.scope}.JitterWeights', scale=jitter, seed=seed)
+        config.custom_hooks = [*config.custom_hooks, hook]
+    return config
+
+
+class CocoFiles(NamedTuple):
+    """The files of a data set: its annotation file, and the folder of its images."""
+
+    annotations: Path
+    images: Path
+
+
+def coco_files(loader: Any) -> CocoFiles:
+    """Return the files of the data set that a data loader's config reads."""
+    dataset = loader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    root = Path(dataset.get('data_root') or '')
+    images = (dataset.get('data_prefix') or {}).get('img', '')
+    return CocoFiles((root / dataset.ann_file).resolve(), (root / images).resolve())
+
+
+def read_config(path: PathLike) -> Config:
+    """Read a config file.
+
+    Raises:
+        MissingFile: The file does not exist.
+        UserError: It has a mistake; the message names the line.
+    """
+    if not Path(path).is_file():
+        raise MissingFile(f'config {path} does not exist')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        mistake = _config_mistake(error)
+        if mistake is None:
+            raise
+        raise UserError(f'config {path}: {mistake}') from error
+
+
+def checked_options(config: Config, options: Sequence[str]) -> dict[str, Any]:
+    """Return the changes that ``--cfg-options`` gives, dotted key to value.
+
+    Raises:
+        UserError: An option cannot be read or does not fit the config.
+    """
+    changes = {}
+    for option in options:
+        key, equals, text = option.partition('=')
+        if not equals or not key:
+            raise UserError(f"--cfg-options: expected KEY=VALUE, got '{option}'")
+        try:
+            value = DictAction._parse_iterable(text)
+        except AssertionError as error:
+            raise UserError(f'--cfg-options {option}: brackets do not match') from error
+        old = _current(config, key)
+        if isinstance(old, (bool, int, float)) and isinstance(value, str):
+            expected = 'True or False' if isinstance(old, bool) else 'a number'
+            raise UserError(f"--cfg-options {option}: expected {expected}, got '{value}'")
+        changes[key] = value
+    return changes
+
+
+def _current(config: Config, key: str) -> Any:
+    """Return the value that an option will replace, ``None`` for a new key.
+
+    Raises:
+        UserError: The key leads nowhere, or its first name is a misspelt one, which would silently
+            add a key that nothing reads.
+    """
+    first = key.split('.')[0]
+    known = [*config.keys(), *inspect.signature(Runner).parameters]
+    nearest = did_you_mean(first, known)
+    if first not in known and nearest:
+        raise UserError(f"--cfg-options {key}: the config has no '{first}'{nearest}")
+    value: Any = config
+    names = key.split('.')
+    for depth, name in enumerate(names):
+        path = '.'.join(names[:depth])
+        if isinstance(value, (list, tuple)):
+            if not name.isdigit() or int(name) >= len(value):
+                raise UserError(
+                    f"--cfg-options {key}: '{path}' is a list of {len(value)}, "
+                    f"so a number from 0 to {len(value) - 1} must follow, not '{name}'"
+                )
+            value = value[int(name)]
+        elif value is None:
+            return None
+        elif hasattr(value, 'get'):
+            value = value.get(name)
+        else:
+            raise UserError(
+                f"--cfg-options {key}: '{path}' is {value!r}, so there is no '{name}' in it"
+            )
+    return value
+
+
+def _config_mistake(error: Exception) -> Optional[str]:
+    """Describe the mistake in a config file; ``None`` when the error comes from other code."""
+    if isinstance(error, SyntaxError):
+        return f'syntax error in line {error.lineno}: {error.msg}'
+    if isinstance(error, OSError):
+        return f'{error.strerror}: {error.filename}' if error.filename else str(error)
+    if isinstance(error, ImportError):
+        cause: BaseException = error
+        while cause.__context__:
+            cause = cause.__context__
+        return f'custom_imports: {cause}'
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    if '_base_' in frame.f_globals:  # the namespace in which MMEngine runs a config file
+        return f'{frame.f_code.co_filename}, line {line}: {type(error).__name__}: {error}'
+    return None

@@ -1,0 +1,133 @@
+"""What a sweep will do, and how long it will take."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Callable, ClassVar
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.runner import Runner
+
+from ..results import Result
+from ..tables import Table
+from .arms import building
+
+
+@dataclass(frozen=True)
+class ArmForecast:
+    """The runs of one arm.
+
+    Attributes:
+        seeds: Seeds of its runs.
+        finished: Number of runs that are finished already.
+        seconds: Estimated time of one run.
+    """
+
+    seeds: tuple[int, ...]
+    finished: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Forecast(Result):
+    """What a sweep will do.
+
+    Attributes:
+        plan: Name of the plan.
+        folder: Folder of the sweep.
+        jobs: Number of runs at a time.
+        arms: By arm.
+    """
+
+    FORMAT: ClassVar[str] = 'forecast'
+
+    plan: str
+    folder: str
+    jobs: int
+    arms: dict[str, ArmForecast]
+
+    @property
+    def minutes(self) -> float:
+        """Estimated time of the runs that are not finished."""
+        runs = ((len(arm.seeds) - arm.finished) * arm.seconds for arm in self.arms.values())
+        return sum(runs) / self.jobs / 60
+
+    def tables(self) -> list[Table]:
+        runs = sum(len(arm.seeds) for arm in self.arms.values())
+        rows = [
+            (
+                name,
+                ', '.join(map(str, arm.seeds)),
+                f'{arm.finished} of {len(arm.seeds)}',
+                f'{arm.seconds / 60:.1f}',
+            )
+            for name, arm in self.arms.items()
+        ]
+        header = ('arm', 'seeds', 'finished', 'minutes per run')
+        return [Table(f'{self.plan}: {runs} runs in {self.folder}', header, rows)]
+
+    def __str__(self) -> str:
+        return (
+            f'{super().__str__()}\n\nAbout {self.minutes:.0f} minutes with {self.jobs} at a time, '
+            'estimated from a few steps of each arm that were timed alone.'
+        )
+
+
+def training_time(
+    config: Config, *, device: str = 'cpu', threads: int = 1, steps: int = 6
+) -> float:
+    """Estimate the seconds that one run takes, from a few steps of training and of testing.
+
+    The start of its two commands is included; the slowdown of a throttled machine, or by other
+    processes, is not.
+
+    Args:
+        config: The whole config of the run.
+        device: ``'cuda'`` or ``'cpu'``.
+        threads: Number of threads of the run.
+        steps: Number of batches that are timed.
+    """
+    start = time.perf_counter()
+    with building(config), _threads(threads):
+        model = MODELS.build(config.model)
+        model.init_weights()
+        model.to(device).train()
+        wrapper = build_optim_wrapper(model, config.optim_wrapper)
+        train_loader, test_loader = (
+            Runner.build_dataloader({**loader, 'num_workers': 0, 'persistent_workers': False})
+            for loader in (config.train_dataloader, config.test_dataloader)
+        )
+        startup = time.perf_counter() - start
+        train_step = _median_time(lambda data: model.train_step(data, wrapper), train_loader, steps)
+        model.eval()
+        with torch.no_grad():
+            test_step = _median_time(model.test_step, test_loader, steps)
+    training = config.train_cfg.max_epochs * len(train_loader) * train_step
+    return 2 * startup + training + len(test_loader) * test_step
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _median_time(step: Callable[[Any], Any], loader: Any, steps: int) -> float:
+    """Return the median time of a step with its data, after one step that warms up."""
+    times, batches = [], iter(loader)
+    for _ in range(min(steps + 1, len(loader))):
+        start = time.perf_counter()
+        step(next(batches))
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    times = sorted(times[1:] or times)
+    return times[len(times) // 2]

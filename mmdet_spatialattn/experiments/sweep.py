@@ -1,0 +1,360 @@
+"""The sweep: train and test the arms of a plan, several seeds each, and compare them in clutter.
+
+From Python it takes three lines::
+
+    from mmdet_spatialattn import load_plan, run_sweep
+
+    result = run_sweep(load_plan('configs/experiments/demo.py'), 'work_dirs/demo', jobs=2)
+    print(result)
+
+``spatialattn sweep`` does the same.
+"""
+
+import copy
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Thread
+from typing import Any, Optional
+
+import torch
+from mmengine.config import Config
+
+from ..clutter import stratify, stratify_images
+from ..coco import Annotations, load_annotations
+from ..comparison import warm_up
+from ..compat.doctor import require_host
+from ..errors import UserError, error_prefix, require
+from ..evaluation import EvaluationTask
+from ..io import PathLike, differences, is_empty_folder, read_json, write_json
+from ..processors import count_processors
+from ..report import write_sweep_markdown, write_sweep_page
+from ..results import Run, SweepResult
+from ..results.sweep import FINISHED
+from .checks import build_checked_model, check_data
+from .collect import collect, finished_runs, summarise
+from .config import arm_config, coco_files, run_config, start_config
+from .forecast import ArmForecast, Forecast, training_time
+from .identity import check_identity
+from .launch import launch
+from .plan import Plan
+from .progress import SILENT, SweepProgress
+from .record import read_record
+from .severities import write_severities
+from .start import START
+
+MANIFEST = 'sweep.json'
+"""File in the folder of a sweep that names its plan."""
+
+DEVICES = ('auto', 'cpu', 'cuda')
+
+CHECKPOINTS = 3
+"""Number of checkpoints of a run at a time: two are kept while the next is written."""
+
+BYTES_PER_PARAMETER = 12
+"""Size of a parameter in a checkpoint: the weight and the two moments of Adam."""
+
+
+def run_sweep(
+    plan: Plan,
+    folder: PathLike,
+    *,
+    jobs: int = 1,
+    device: str = 'auto',
+    progress: SweepProgress = SILENT,
+) -> SweepResult:
+    """Check a plan, train and test the runs that are not finished, and compare the arms.
+
+    An interrupted sweep is resumed by the same call, and ends as if undisturbed.
+
+    Args:
+        plan: The plan.
+        folder: Folder of the sweep; the README beside this file lists what it holds afterwards.
+        jobs: Number of runs at a time; they divide the processors.
+        device: ``'cpu'``, ``'cuda'``, or ``'auto'`` for a GPU where there is one.
+        progress: Shows the progress.
+
+    Raises:
+        UserError: Before anything is trained: a config cannot be built, data is missing, the folder
+            belongs to another plan, or the disk is too small. Afterwards: too few runs finished.
+    """
+    device, jobs = _choose_device(device), _checked_jobs(jobs)
+    sweep = check(plan, folder)
+    _claim(sweep)
+    sweep = _with_severities(sweep, progress)
+    Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
+    _launch(sweep, plan.start_runs, jobs, device, progress)
+    _check_start(sweep)
+    _launch(sweep, plan.runs, jobs, device, progress)
+    return _collect(sweep, device, progress)
+
+
+def collect_sweep(
+    plan: Plan, folder: PathLike, *, device: str = 'auto', progress: SweepProgress = SILENT
+) -> SweepResult:
+    """Compare the runs of a sweep that are finished so far; train nothing.
+
+    Raises:
+        UserError: The plan cannot be carried out, or too few runs are finished.
+    """
+    device = _choose_device(device)
+    sweep = check(plan, folder)
+    finished_runs(plan, sweep.folder)
+    return _collect(_with_severities(sweep, progress), device, progress)
+
+
+@dataclass(frozen=True)
+class CheckedSweep:
+    """A plan that can be carried out, and what its check had to read.
+
+    Attributes:
+        plan: The plan.
+        folder: Folder of the sweep.
+        configs: The whole config of every arm, and of the training of a common start.
+        test_set: Annotations of the test set.
+    """
+
+    plan: Plan
+    folder: Path
+    configs: Mapping[str, Config]
+    test_set: Annotations
+
+    def config_of(self, run: Run) -> Config:
+        """Return the whole config of a run."""
+        arms = {arm.name: arm for arm in self.plan.arms}
+        return run_config(
+            self.configs[run.arm],
+            run.seed,
+            self.folder / run.name,
+            checkpoint=self.checkpoint_of(run),
+            jitter=arms[run.arm].jitter if run.arm in arms else 0.0,
+        )
+
+    def checkpoint_of(self, run: Run) -> Optional[str]:
+        """Return the trained detector that a run begins from; ``None`` from scratch."""
+        start = self.plan.start
+        if start is None or run.arm == START:
+            return None
+        if start.checkpoint is not None:
+            return start.checkpoint
+        base = Run(START, start.seeds[0] if run.base is None else run.base)
+        return str(self.folder / base.name / f'epoch_{start.epochs}.pth')
+
+
+def check(plan: Plan, folder: PathLike) -> CheckedSweep:
+    """Find the mistakes that can be found before anything is trained; write nothing.
+
+    Every arm's detector is built and its data looked for, the strata, doses and groups are tried on
+    the test set, and the disk is measured.
+
+    Raises:
+        UserError: There is a mistake; the message names the arm.
+    """
+    require_host()
+    for package in ('jinja2', 'plotly'):  # for the page, after a night of training
+        require(package, 'report')
+    folder = Path(folder).resolve()
+    _check_folder(plan, folder)
+    configs: dict[str, Config] = {}
+    size = 0
+    for arm in plan.arms:
+        with error_prefix(f"arm '{arm.name}'"):
+            configs[arm.name] = config = arm_config(plan, arm)
+            size += _checkpoint_size(config, folder) * _count_unfinished(plan.runs_of(arm), folder)
+    if plan.start_runs:
+        with error_prefix('start'):
+            configs[START] = config = start_config(plan)
+            size += _checkpoint_size(config, folder) * _count_unfinished(plan.start_runs, folder)
+    _check_one_test_set(configs)
+    _check_disk(folder, size)
+    return CheckedSweep(plan, folder, configs, _load_test_set(plan, configs[plan.baseline]))
+
+
+def dry_run(
+    plan: Plan,
+    folder: PathLike,
+    *,
+    jobs: int = 1,
+    device: str = 'auto',
+    progress: SweepProgress = SILENT,
+) -> Forecast:
+    """Check a plan and estimate how long it will take, from a few steps of each arm; write nothing.
+
+    Args:
+        plan: The plan.
+        folder: Folder of the sweep.
+        jobs: Number of runs at a time.
+        device: ``'cpu'``, ``'cuda'``, or ``'auto'`` for a GPU where there is one.
+        progress: Shows the progress.
+
+    Raises:
+        UserError: As :func:`check`.
+    """
+    device = _choose_device(device)
+    threads = max(count_processors() // _checked_jobs(jobs), 1)
+    sweep = check(plan, folder)
+    forecasts = {}
+    runs_of = {START: plan.start_runs} if plan.start_runs else {}
+    runs_of |= {arm.name: plan.runs_of(arm) for arm in plan.arms}
+    for arm, runs in progress.steps('timing')(runs_of.items(), len(runs_of)):
+        config = run_config(sweep.configs[arm], runs[0].seed, sweep.folder)
+        forecasts[arm] = ArmForecast(
+            seeds=tuple(run.seed for run in runs),
+            finished=len(runs) - _count_unfinished(runs, sweep.folder),
+            seconds=training_time(config, device=device, threads=threads),
+        )
+    return Forecast(plan.name, str(sweep.folder), jobs, forecasts)
+
+
+def _collect(sweep: CheckedSweep, device: str, progress: SweepProgress) -> SweepResult:
+    """Collect the finished runs, and write the pages."""
+    result = collect(
+        sweep.plan,
+        sweep.folder,
+        configs=sweep.configs,
+        test_set=sweep.test_set,
+        device=device,
+        progress=progress,
+    )
+    write_sweep_page(result, sweep.folder)
+    write_sweep_markdown(result, sweep.folder)
+    return result
+
+
+def _launch(
+    sweep: CheckedSweep, runs: Sequence[Run], jobs: int, device: str, progress: SweepProgress
+) -> None:
+    """Train and test the runs that are not finished."""
+    if not runs:
+        return
+    with progress.runs() as watch:
+        launch(runs, sweep.folder, config_of=sweep.config_of, jobs=jobs, device=device, watch=watch)
+
+
+def _check_start(sweep: CheckedSweep) -> None:
+    """Check that the common start is trained, and that every arm begins as the baseline."""
+    plan = sweep.plan
+    if plan.start is None:
+        return
+    for run in plan.start_runs:
+        if read_record(run, sweep.folder).state != FINISHED:
+            raise UserError(
+                f'the training of the common start, {run.name}, failed; its log: '
+                f'{sweep.folder / run.log}'
+            )
+    compared = {arm.name: sweep.configs[arm.name] for arm in plan.arms if not arm.jitter}
+    first = plan.runs_of(plan.arms[0])[0]
+    checkpoint = sweep.checkpoint_of(first)
+    assert checkpoint is not None
+    check_identity(compared, plan.baseline, checkpoint, exact=plan.start.exact)
+
+
+def _claim(sweep: CheckedSweep) -> None:
+    """Write the plan into the folder, which then belongs to it."""
+    plan = sweep.plan
+    write_json(sweep.folder / MANIFEST, {**asdict(summarise(plan)), **_protocol(plan)})
+
+
+def _protocol(plan: Plan) -> dict[str, Any]:
+    """Return what of a plan may not change once its runs have begun."""
+    protocol: dict[str, Any] = {'plan': plan.name}
+    if plan.start is not None:
+        protocol['baseline'] = plan.baseline
+        protocol['start'] = summarise(plan).start
+        protocol['fine_tuning'] = dict(plan.fine_tuning)
+        protocol['question'] = summarise(plan).question
+        protocol['delta'] = plan.delta
+    return json.loads(json.dumps(protocol))
+
+
+def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSweep:
+    """Return the sweep with all arms tested at the severities of its plan, if it has some."""
+    plan = sweep.plan
+    if not plan.severities:
+        return sweep
+    baseline = sweep.configs[plan.baseline]
+    changes = write_severities(plan, sweep.folder, baseline, progress.steps('severities'))
+    configs = {arm: copy.deepcopy(config) for arm, config in sweep.configs.items()}
+    for config in configs.values():
+        config.merge_from_dict(changes)
+    baseline = configs[plan.baseline]
+    check_data(baseline, 'test_dataloader')
+    test_set = load_annotations(coco_files(baseline.test_dataloader).annotations)
+    return replace(sweep, configs=configs, test_set=test_set)
+
+
+def _check_folder(plan: Plan, folder: Path) -> None:
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        changes = differences(read_json(manifest), _protocol(plan))
+        if changes:
+            raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
+    elif folder.exists() and not is_empty_folder(folder):
+        raise UserError(f'{folder} holds other files: give another folder')
+
+
+def _checkpoint_size(config: Config, folder: Path) -> int:
+    """Check the config of an arm; return the bytes of the checkpoints of one run."""
+    run_config(config, 0, folder)
+    check_data(config, 'train_dataloader', 'test_dataloader')
+    parameters = build_checked_model(config).parameters()
+    return CHECKPOINTS * BYTES_PER_PARAMETER * sum(parameter.numel() for parameter in parameters)
+
+
+def _count_unfinished(runs: Sequence[Run], folder: Path) -> int:
+    return sum(read_record(run, folder).state != FINISHED for run in runs)
+
+
+def _check_one_test_set(configs: Mapping[str, Config]) -> None:
+    first, *others = configs
+    expected = coco_files(configs[first].test_dataloader)
+    for arm in others:
+        files = coco_files(configs[arm].test_dataloader)
+        if files != expected:
+            raise UserError(
+                f"arm '{arm}' is tested on {files.annotations} and '{first}' on "
+                f'{expected.annotations}; a comparison needs one test set'
+            )
+
+
+def _load_test_set(plan: Plan, config: Config) -> Annotations:
+    """Load the annotations, and check that they have the plan's strata, doses and groups.
+
+    Clutter injection makes doses and groups of its own, later.
+    """
+    annotations = load_annotations(coco_files(config.test_dataloader).annotations)
+    group_by = None if plan.severities else plan.group_by
+    EvaluationTask(annotations, stratify(annotations, plan.strata), group_by=group_by)
+    if plan.dose and not plan.severities:
+        stratify_images(annotations, plan.dose)
+    return annotations
+
+
+def _check_disk(folder: Path, size: int) -> None:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if free < size:
+        raise UserError(
+            f'{existing} has {free / 2**30:.1f} GiB left and the checkpoints of the runs take '
+            f'{size / 2**30:.1f}: delete some files, or give a folder on another disk'
+        )
+
+
+def _choose_device(device: str) -> str:
+    """Return ``'cuda'`` or ``'cpu'``."""
+    if device not in DEVICES:
+        raise UserError(f"device must be one of {', '.join(DEVICES)}, got '{device}'")
+    available = torch.cuda.is_available()
+    if device == 'cuda' and not available:
+        raise UserError(
+            "device 'cuda': there is no CUDA device; spatialattn doctor shows what is installed"
+        )
+    return 'cuda' if available and device != 'cpu' else 'cpu'
+
+
+def _checked_jobs(jobs: int) -> int:
+    if jobs < 1:
+        raise UserError(f'jobs must be at least 1, got {jobs}')
+    return jobs

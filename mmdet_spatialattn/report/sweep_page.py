@@ -1,0 +1,143 @@
+"""The page of a sweep, ``report.html``: one file that needs no network."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+from ..clutter import ENOUGH, MEANINGS, Strata
+from ..coco import load_annotations
+from ..comparison.verdict import (
+    EQUIVALENT,
+    HELPS_ALIKE,
+    HELPS_IN_CLUTTER,
+    HURTS,
+    INCONCLUSIVE,
+    NO_VERDICT,
+    ONE_TRAINING,
+)
+from ..errors import UserError, require
+from ..io import PathLike
+from ..plots import stratum_colors
+from ..results import Refused, SweepResult
+from ..results.test_set import SIZES
+from .gallery import (
+    ARM,
+    BASELINE,
+    FALSE_COLOR,
+    OBJECT_COLOR,
+    OBJECTS,
+    TRUE_COLOR,
+    Gallery,
+    galleries,
+)
+from .page import write_page
+from .pictures import Picture
+from .strata import strata_examples, stratum_bounds
+from .sweep_costs import cost_ratios, known_kinds, missing_times, with_times
+from .sweep_figures import sweep_figures
+from .sweep_tables import percent, sweep_tables
+from .sweep_text import answer, notes, number_of_runs, plan_file, setup, title
+
+BADGES = {
+    HELPS_IN_CLUTTER: 'good',
+    HELPS_ALIKE: 'good',
+    EQUIVALENT: 'none',
+    INCONCLUSIVE: 'none',
+    ONE_TRAINING: 'none',
+    NO_VERDICT: 'none',
+    HURTS: 'bad',
+}
+"""Style of the badge of every verdict; others look as mixed ones do."""
+
+
+class Pictures(NamedTuple):
+    """The pictures of a page, or the reason why there are none."""
+
+    missing: str
+    strata: Sequence[Picture]
+    galleries: Mapping[str, Gallery]
+
+
+def write_sweep_page(result: SweepResult, folder: PathLike) -> Path:
+    """Write the page of a sweep into ``report.html``.
+
+    The page states what is missing: images, doses, costs, the runs of an arm.
+
+    Args:
+        result: The result of the sweep.
+        folder: The sweep's folder: images, detections and measured times are looked up there, and
+            the page is written there.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: Jinja2 or Plotly is not installed, ``cost.json`` cannot be read, or the page
+            cannot be written.
+    """
+    require('plotly', 'report')
+    folder = Path(folder)
+    path = folder / 'report.html'
+    comparison = result.comparison
+    costs = with_times(result.costs, folder)
+    ratios = cost_ratios(costs, comparison.baseline)
+    kinds = known_kinds(ratios, comparison.effects)
+    write_page(
+        path,
+        'sweep.html',
+        result=result,
+        comparison=comparison,
+        title=title(result),
+        answer=answer(result),
+        number_of_runs=number_of_runs(result),
+        notes=notes(result),
+        setup=setup(result),
+        plan_file=plan_file(result.plan),
+        level=percent(comparison.settings.level),
+        badges=BADGES,
+        chosen=_first_arm(result),
+        tables=sweep_tables(result, costs),
+        figures=sweep_figures(result, ratios, kinds[0] if kinds else None),
+        cost_kinds=kinds,
+        missing_times=missing_times(costs),
+        pictures=_pictures(result, folder),
+        layers={'objects': OBJECTS, 'baseline': BASELINE, 'arm': ARM},
+        box_colors={'true': TRUE_COLOR, 'false': FALSE_COLOR, 'object': OBJECT_COLOR},
+        bounds=stratum_bounds(comparison.settings.cuts),
+        colors=stratum_colors(len(comparison.strata)),
+        sizes=SIZES,
+        enough=ENOUGH,
+        meanings=MEANINGS,
+    )
+    return path
+
+
+def _pictures(result: SweepResult, folder: Path) -> Pictures:
+    settings = result.comparison.settings
+    image_folder = result.path(folder, result.images)
+    try:
+        annotations = load_annotations(result.path(folder, result.annotations))
+        group = annotations.image_field(settings.group_by) if settings.group_by else None
+        strata = Strata(settings.measure, settings.cuts)
+        examples = strata_examples(annotations, image_folder, strata, group=group)
+        runs = {
+            name: [result.path(folder, run.source) for run in arm.runs]
+            for name, arm in result.comparison.arms.items()
+        }
+        arms = galleries(annotations, image_folder, runs, baseline=settings.baseline, group=group)
+    except UserError as error:
+        return Pictures(str(error), [], {})
+    return Pictures('', examples, arms)
+
+
+def _first_arm(result: SweepResult) -> Optional[str]:
+    """Return the arm that is shown first: the one with the largest effect on AP."""
+
+    def size(arm: str) -> float:
+        effect = result.comparison.effect(arm)
+        return -math.inf if isinstance(effect, Refused) else effect.estimate
+
+    arms = list(result.comparison.effects)
+    candidates = [arm for arm in arms if arm != result.plan.control]
+    return max(candidates or arms, key=size, default=None)

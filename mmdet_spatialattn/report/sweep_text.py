@@ -1,0 +1,179 @@
+"""The result of a sweep in sentences: the answer to its question, and how to repeat it."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any, Union
+
+from ..comparison.verdict import (
+    HELPS_IN_CLUTTER,
+    INCONCLUSIVE,
+    NO_VERDICT,
+    ONE_TRAINING,
+    WORDS,
+)
+from ..results import ArmSummary, Environment, PlanSummary, SweepResult
+from .sweep_tables import percent
+
+UNDECIDED = {INCONCLUSIVE, NO_VERDICT, ONE_TRAINING}
+"""Words that leave open whether an arm helps."""
+
+
+PLACEBO = 'placebo'
+"""Name of the arm that is added to every plan with a common start."""
+
+
+def title(result: SweepResult) -> str:
+    """Return the title of a sweep's page."""
+    return f'{result.plan.name}: what helps in clutter?'
+
+
+def answer(result: SweepResult) -> list[str]:
+    """Return what the arms did in clutter, in sentences; the capacity control comes last."""
+    verdicts, control = result.comparison.verdicts, result.plan.control
+    arms = [arm for arm in result.comparison.effects if arm != control]
+    by_word: dict[str, list[str]] = {}
+    for arm in arms:
+        by_word.setdefault(verdicts[arm].word, []).append(arm)
+    sentences = list(_findings(by_word, len(arms))) if arms else []
+    if control in result.comparison.effects:
+        sentences.append(
+            f'The capacity control, {control}, adds parameters but no attention: '
+            f'{verdicts[control].word}.'
+        )
+    return sentences
+
+
+def _findings(by_word: dict[str, list[str]], n_arms: int) -> Iterator[str]:
+    helping = by_word.pop(HELPS_IN_CLUTTER, [])
+    if helping:
+        verb = 'helps' if len(helping) == 1 else 'help'
+        yield f'Of {_count(n_arms, "arm")}, {len(helping)} {verb} in clutter: {_list(helping)}.'
+    elif not set(by_word) <= UNDECIDED:
+        yield f'Of {_count(n_arms, "arm")}, none helps more in clutter than elsewhere.'
+    for word in sorted(by_word, key=lambda word: [*WORDS, word].index(word)):
+        yield f'{word[:1].upper()}{word[1:]}: {_list(by_word[word])}.'
+
+
+def notes(result: SweepResult) -> list[str]:
+    """Return what a reader should know, one sentence each."""
+    of_doses = result.dose.notes if result.dose else ()
+    return list(dict.fromkeys([*result.comparison.notes, *of_doses]))
+
+
+def number_of_runs(result: SweepResult) -> str:
+    """Return the number of arms and of their runs, in words."""
+    arms = result.comparison.arms
+    numbers = sorted({len(arm.runs) for arm in arms.values()})
+    runs = _count(numbers[-1], 'run')
+    return f'{len(arms)} arms with {runs if len(numbers) == 1 else f"{numbers[0]} to {runs}"} each'
+
+
+def setup(result: SweepResult) -> list[tuple[str, str]]:
+    """Return how the numbers were obtained, as pairs of a name and a text."""
+    test_set, settings, plan = result.comparison.test_set, result.comparison.settings, result.plan
+    cuts = _list(f'{cut:g}' for cut in settings.cuts)
+    group = f' grouped by {settings.group_by}' if settings.group_by else ''
+    return [
+        (
+            'Test set',
+            f'{test_set.file}: {test_set.images} images, {test_set.objects} objects, '
+            f'{test_set.crowd_regions} crowd regions, {test_set.classes} classes',
+        ),
+        ('Baseline', settings.baseline),
+        ('Capacity control', plan.control or 'none'),
+        ('Seeds', '; '.join(_seeds(plan))),
+        ('Strata', f'{settings.measure or "given"}, cut at {cuts or "no value"}'),
+        ('Dose', plan.dose or 'none'),
+        (
+            'Matching',
+            f'{settings.iou_type}, at most {max(settings.max_detections)} detections per image '
+            'and class',
+        ),
+        (
+            'Intervals',
+            f'{percent(settings.level)}, from {settings.n_boot} resamples of the images{group}, '
+            f'seed {settings.seed}',
+        ),
+        ('Estimand', _estimand(plan)),
+        ('Primary questions', _list(settings.questions) or 'none'),
+        (
+            'Runs',
+            'compared seed by seed' if settings.paired else 'compared by the means of the arms',
+        ),
+        ('Found 4 times in 5', f'with a probability of {percent(settings.power)}'),
+        *_environments(result),
+    ]
+
+
+def _estimand(plan: PlanSummary) -> str:
+    """Return what the effects of a plan are effects of."""
+    if plan.start is None:
+        return 'trained: what a detector that is trained with the arm is worth'
+    n_bases = len(plan.start.get('seeds', (0,)))
+    given = 'given this start' if n_bases == 1 else f'over {n_bases} starts'
+    return f'added: what the arm adds to a detector that is trained already, {given}'
+
+
+def plan_file(plan: PlanSummary) -> str:
+    """Return the plan as a JSON file that ``spatialattn sweep`` reads."""
+    options = {key: value for key, value in asdict(plan).items() if value not in (None, (), {})}
+    del options['arms']  # they come last
+    arms = {
+        name: _arm_entry(arm, plan)
+        for name, arm in plan.arms.items()
+        if plan.start is None or name != PLACEBO  # which every plan with a start gets
+    }
+    text = json.dumps({**options, 'arms': arms}, indent=2)
+    # Lists of numbers take one line.
+    return re.sub(r'\[\n([-\d.,\s]+)\]', lambda m: f'[{" ".join(m[1].split())}]', text)
+
+
+def _arm_entry(arm: ArmSummary, plan: PlanSummary) -> Union[str, dict[str, Any]]:
+    """Return an arm as a plan file has it: its config, and what differs from the whole plan."""
+    entry: dict[str, Any] = {}
+    if arm.overrides and arm.overrides != plan.overrides:
+        entry['overrides'] = arm.overrides
+    if arm.seeds and arm.seeds != plan.seeds:
+        entry['seeds'] = arm.seeds
+    return {'config': arm.config, **entry} if entry else arm.config
+
+
+def _seeds(plan: PlanSummary) -> Iterator[str]:
+    """Yield the seeds of most arms, then those of every arm with other seeds."""
+    usual = Counter(arm.seeds for arm in plan.arms.values()).most_common(1)[0][0]
+    yield _list(usual)
+    for name, arm in plan.arms.items():
+        if arm.seeds != usual:
+            yield f'{name}: {_list(arm.seeds)}'
+
+
+def _environments(result: SweepResult) -> Iterator[tuple[str, str]]:
+    """Yield the environments of the finished runs; where they differ, with their shares."""
+    known = [run.environment for run in result.runs if run.environment is not None]
+    distinct = [entry for i, entry in enumerate(known) if entry not in known[:i]]
+    for environment in distinct:
+        share = f' ({known.count(environment)} of {len(known)} runs)' if len(distinct) > 1 else ''
+        for name, text in _describe(environment).items():
+            yield f'{name}{share}', text
+
+
+def _describe(environment: Environment) -> dict[str, str]:
+    hardware = dict(environment.hardware)
+    if hardware.get('memory'):
+        hardware['memory'] = f'{hardware["memory"] / 1e9:.0f} GB'
+    return {
+        'Versions': _list(f'{name} {version}' for name, version in environment.versions.items()),
+        'Hardware': _list(f'{name}: {value}' for name, value in hardware.items()),
+        'Commit': environment.commit or 'unknown',
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f'{number} {noun}{"" if number == 1 else "s"}'
+
+
+def _list(values: Iterable[Any]) -> str:
+    return ', '.join(map(str, values))

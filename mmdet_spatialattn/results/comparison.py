@@ -1,0 +1,262 @@
+"""The comparison of arms with a baseline."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+from ..errors import UserError, did_you_mean
+from ..plots import EFFECT_TITLE, GAIN_STYLES, Series, forest, scope_series
+from ..tables import MISSING, Table, interval_points, p_value, points
+from .base import Result
+from .estimates import (
+    Bounds,
+    Effects,
+    Estimate,
+    EstimateOrRefused,
+    Metrics,
+    Refused,
+    drawn,
+    points_or_missing,
+)
+from .evaluation import Evaluation
+from .test_set import OVERALL, Stratum, TestSet, strata_table
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PLAIN, SIZE_ADJUSTED = 'plain', 'size_adjusted'
+"""Kinds of clutter gain."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a comparison asks of every arm: its effect on a metric in a scope."""
+
+    metric: str
+    scope: str
+
+    def __str__(self) -> str:
+        return f'{self.metric} {self.scope}'
+
+
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """How a comparison was computed; with the files, this lets somebody repeat it.
+
+    Attributes:
+        baseline: The arm that the others are compared with.
+        iou_type: ``'bbox'`` or ``'segm'``.
+        max_detections: COCO's ``maxDets``, rising.
+        engine: Matching backend.
+        n_boot: Number of bootstrap replicates.
+        seed: Seed of the bootstrap.
+        level: Confidence level of the intervals; tests use ``1 - level``.
+        power: Chance with which the smallest detectable effect is found.
+        measure: Clutter measure of the strata; empty where labels were given.
+        cuts: Cut points of the strata.
+        group_by: Field of the images; those with the same value are resampled together.
+        paired: Whether runs are compared seed by seed.
+        delta: Effects within ``-delta`` to ``delta`` count as equivalent.
+        questions: The primary questions, which share the error budget.
+    """
+
+    baseline: str
+    iou_type: str
+    max_detections: tuple[int, ...]
+    engine: str
+    n_boot: int
+    seed: int
+    level: float
+    power: float
+    measure: str
+    cuts: tuple[float, ...]
+    group_by: Optional[str] = None
+    paired: bool = False
+    delta: float = 0.005
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """The runs of one arm.
+
+    Attributes:
+        metrics: By scope and metric, the mean over the runs.
+        errors: By scope and error type, the mean number of errors.
+        runs: The evaluation of every run.
+    """
+
+    metrics: dict[str, Metrics]
+    errors: dict[str, dict[str, float]]
+    runs: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found about one arm.
+
+    Attributes:
+        word: A few words, always the same ones for the same finding.
+        sentence: The finding with the numbers behind it.
+    """
+
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Comparison(Result):
+    """Arms against a baseline, overall, in every stratum, and the strata with each other.
+
+    Attributes:
+        test_set: What the arms were evaluated on.
+        settings: How the comparison was computed.
+        strata: The strata, the least cluttered first.
+        arms: The runs of every arm, the baseline among them.
+        effects: By arm, scope and metric.
+        error_effects: By arm, scope and error type of TIDE: change of the AP50 that the type costs.
+        clutter_gain: By arm, kind (``'plain'`` or ``'size_adjusted'``) and metric: the effect in
+            the most cluttered stratum minus that in the least.
+        verdicts: By arm.
+        notes: What a user should know, one sentence each.
+    """
+
+    FORMAT: ClassVar[str] = 'comparison'
+
+    test_set: TestSet
+    settings: ComparisonSettings
+    strata: tuple[Stratum, ...]
+    arms: dict[str, ArmResult]
+    effects: dict[str, dict[str, Effects]]
+    error_effects: dict[str, dict[str, Effects]]
+    clutter_gain: dict[str, dict[str, Effects]]
+    verdicts: dict[str, Verdict]
+    notes: tuple[str, ...]
+
+    @property
+    def baseline(self) -> str:
+        """Name of the arm that the others are compared with."""
+        return self.settings.baseline
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """``'overall'`` and the strata, the least cluttered first."""
+        return (OVERALL, *(stratum.name for stratum in self.strata))
+
+    def effect(self, arm: str, scope: str = OVERALL, metric: str = 'AP') -> EstimateOrRefused:
+        """Return the effect of an arm on a metric.
+
+        Raises:
+            UserError: There is no such arm, scope or metric.
+        """
+        scopes = _entry(self.effects, 'arm', arm)
+        return _entry(_entry(scopes, 'scope', scope), 'metric', metric)
+
+    def gain(self, arm: str, kind: str = PLAIN, metric: str = 'AP') -> EstimateOrRefused:
+        """Return the clutter gain of an arm.
+
+        Raises:
+            UserError: There is no such arm, kind or metric.
+        """
+        kinds = _entry(self.clutter_gain, 'arm', arm)
+        return _entry(_entry(kinds, 'kind of clutter gain', kind), 'metric', metric)
+
+    def tables(self) -> list[Table]:
+        return [
+            strata_table(self.strata),
+            self.metric_table(),
+            *(self.effect_table(arm) for arm in self.effects),
+        ]
+
+    def metric_table(self, metric: str = 'AP') -> Table:
+        """Return a metric of every arm in every scope, the mean over its runs."""
+        rows = [
+            (
+                arm,
+                str(len(result.runs)),
+                *(points_or_missing(result.metrics[scope][metric]) for scope in self.scopes),
+            )
+            for arm, result in self.arms.items()
+        ]
+        return Table(f'{metric} in points, mean over the runs', ('arm', 'runs', *self.scopes), rows)
+
+    def effect_table(self, arm: str, metric: str = 'AP') -> Table:
+        """Return the effects of an arm on a metric and its clutter gains."""
+        level = f'{self.settings.level:.0%} interval'
+        header = ('', f'effect on {metric}', level, 'over all arms', 'p', 'found 4 in 5 from')
+        rows = [(scope, *_cells(self.effect(arm, scope, metric))) for scope in self.scopes]
+        for kind, title in ((PLAIN, 'clutter gain'), (SIZE_ADJUSTED, '  size-adjusted')):
+            rows.append((title, *_cells(self.gain(arm, kind, metric))))
+        return Table(f'{arm} against {self.baseline}', header, rows)
+
+    def effect_series(self, metric: str = 'AP') -> list[Series]:
+        """Return the effects on a metric as series of a figure: a row per arm."""
+        return scope_series(
+            self.scopes,
+            {
+                arm: {scope: drawn(self.effect(arm, scope, metric)) for scope in self.scopes}
+                for arm in self.effects
+            },
+        )
+
+    def gain_series(self, metric: str = 'AP') -> list[Series]:
+        """Return the clutter gains in a metric as series of a figure: a row per arm."""
+        titles = {PLAIN: 'clutter gain', SIZE_ADJUSTED: 'size-adjusted'}
+        return [
+            Series(
+                title, {arm: drawn(self.gain(arm, kind, metric)) for arm in self.effects}, *style
+            )
+            for (kind, title), style in zip(titles.items(), GAIN_STYLES.values())
+        ]
+
+    def plot(self) -> 'go.Figure':
+        """Return a figure of every arm's effects on AP and its clutter gain."""
+        series = [*self.effect_series(), self.gain_series()[0]]
+        return forest(series, list(self.effects), title=f'{EFFECT_TITLE} against {self.baseline}')
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row per estimate: arm, quantity, scope, metric, and the estimate's numbers."""
+        quantities = {
+            'effect': self.effects,
+            'clutter gain': self.clutter_gain,
+            'error effect': self.error_effects,
+        }
+        return [
+            {'quantity': quantity, 'arm': arm, 'scope': scope, 'metric': metric, **asdict(effect)}
+            for quantity, arms in quantities.items()
+            for arm, scope, metric, effect in _leaves(arms)
+            if isinstance(effect, Estimate)
+        ]
+
+    def __str__(self) -> str:
+        sentences = [f'{arm}: {verdict.sentence}' for arm, verdict in self.verdicts.items()]
+        notes = [f'Note: {note}' for note in self.notes]
+        return '\n\n'.join([str(self.test_set), super().__str__(), *sentences, *notes])
+
+
+def _entry(entries: Mapping[str, Any], kind: str, name: str) -> Any:
+    if name not in entries:
+        known = ', '.join(entries) or 'none'
+        raise UserError(f"unknown {kind} '{name}'{did_you_mean(name, entries)} (known: {known})")
+    return entries[name]
+
+
+def _leaves(
+    arms: Mapping[str, Mapping[str, Effects]],
+) -> Iterator[tuple[str, str, str, EstimateOrRefused]]:
+    for arm, scopes in arms.items():
+        for scope, effects in scopes.items():
+            for metric, effect in effects.items():
+                yield arm, scope, metric, effect
+
+
+def _cells(effect: EstimateOrRefused) -> tuple[str, ...]:
+    if isinstance(effect, Refused):
+        return MISSING, '', '', '', ''
+    return (
+        points(effect.estimate, signed=True),
+        interval_points(effect.low, effect.high, signed=True),
+        str(effect.simultaneous) if isinstance(effect.simultaneous, Bounds) else MISSING,
+        p_value(effect.p_adjusted),
+        points(effect.detectable),
+    )

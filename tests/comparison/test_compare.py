@@ -1,0 +1,391 @@
+"""Comparing arms: what is concluded, what is refused, and what the JSON holds."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from mmdet_spatialattn.cli import main
+from mmdet_spatialattn.clutter import Scope, Stratification, stratify
+from mmdet_spatialattn.coco import load_annotations, load_detections
+from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.evaluation import CurveKey, EvaluationTask, evaluate_run
+from mmdet_spatialattn.results import Comparison, Refused
+from mmdet_spatialattn.results.base import VERSION
+
+from ..evaluation.synthetic import pycocotools_evaluate, random_problem, with_masks
+
+
+@pytest.fixture(autouse=True)
+def _no_floor(monkeypatch):
+    """The random detections here find too little for a verdict; the floor has its own test."""
+    monkeypatch.setattr('mmdet_spatialattn.comparison.verdict.LOWEST_AP', 0.0)
+
+
+@pytest.fixture(scope='module')
+def problem():
+    """Annotations and four runs: two of one detector, two of one that misplaces its boxes less."""
+    truth, found = random_problem(
+        np.random.default_rng(1),
+        n_images=160,
+        n_classes=2,
+        objects=12,
+        detections=30,
+        ties=False,
+        side=130,
+    )
+    runs = {}
+    for name, noise in (('a0', 0.12), ('a1', 0.12), ('b0', 0.02), ('b1', 0.02)):
+        rng = np.random.default_rng(sum(map(ord, name)))
+        runs[name] = copy.deepcopy(found)
+        for entry in runs[name]:
+            entry['bbox'] = (np.array(entry['bbox']) * np.exp(rng.normal(0, noise, 4))).tolist()
+    return truth, runs
+
+
+@pytest.fixture(scope='module')
+def files(problem, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('runs')
+    truth, runs = problem
+    for name, data in (('truth', truth), *runs.items()):
+        (folder / f'{name}.json').write_text(json.dumps(data))
+    return folder
+
+
+def test_a_better_arm_is_found_better(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    result = compare(truth, arms, n_boot=300)
+    effect = result.effect('better')
+    points = [result.arms[arm].metrics['overall']['AP'] for arm in ('better', 'base')]
+    assert effect.estimate == pytest.approx(points[0] - points[1], abs=1e-12)
+    assert 0 < effect.low < effect.estimate < effect.high
+    assert effect.p <= effect.p_adjusted < 0.05
+    assert 0 < effect.simultaneous.low <= effect.low
+    assert result.verdicts['better'].word.startswith('helps')
+    reverse = compare(truth, arms, baseline='better', n_boot=300)
+    assert reverse.verdicts['base'].word == 'hurts'
+
+
+def test_an_arm_against_itself_shows_no_effect(problem):
+    truth, runs = problem
+    result = compare(truth, {'a': [runs['a0']], 'same': [runs['a0']]}, n_boot=100)
+    effect = result.effect('same')
+    assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
+    assert result.verdicts['same'].word == 'no verdict'
+    assert 'exactly what the run of the baseline' in result.verdicts['same'].sentence
+
+
+def test_the_gain_is_the_difference_of_effects(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    result = compare(truth, arms, n_boot=100)
+    for metric in ('AP', 'AP50', 'AR100', 'MR'):
+        gain = result.gain('better', metric=metric)
+        parts = [result.effect('better', name, metric).estimate for name in ('crowded', 'clean')]
+        assert gain.estimate == pytest.approx(parts[0] - parts[1], abs=1e-12)
+
+
+def test_the_size_adjusted_gain_weighs_as_the_crowded_objects_are(problem):
+    truth, runs = problem
+    result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=100)
+    held = {stratum.name: stratum.sizes for stratum in result.strata}
+    sizes = [
+        z
+        for z in ('small', 'medium', 'large')
+        if min(held[s][z] for s in ('clean', 'crowded')) >= 30
+    ]
+    assert len(sizes) >= 2
+    annotations = load_annotations(truth)
+    task = EvaluationTask(annotations, stratify(annotations))
+    replicates = {
+        arm: evaluate_run(task, load_detections(runs[name], annotations)).replicates
+        for arm, name in (('base', 'a0'), ('better', 'b0'))
+    }
+
+    def cell(arm, stratum, size):
+        return replicates[arm][CurveKey(Scope(stratum, size), 'AP')][0]
+
+    expected = sum(
+        held['crowded'][z]
+        * (cell('better', 2, z) - cell('base', 2, z) - cell('better', 0, z) + cell('base', 0, z))
+        for z in sizes
+    ) / sum(held['crowded'][z] for z in sizes)
+    gain = result.gain('better', 'size_adjusted')
+    assert gain.estimate == pytest.approx(expected, abs=1e-12)
+
+
+def test_copies_of_the_images_grouped_with_them_add_no_certainty(problem):
+    """Every image three times: by groups all is as without the copies, by images it is not."""
+    truth, runs = problem
+    copies = {**truth, 'images': [], 'annotations': []}
+    found = {name: [] for name in ('a0', 'b0')}
+    for image in truth['images']:
+        copies['images'] += [
+            {**image, 'id': 10 * image['id'] + n, 'scene': image['id']} for n in range(3)
+        ]
+    for n in range(3):
+        for entry in truth['annotations']:
+            copies['annotations'].append(
+                {**entry, 'image_id': 10 * entry['image_id'] + n, 'id': 10 * entry['id'] + n}
+            )
+        for name, entries in found.items():
+            entries += [{**e, 'image_id': 10 * e['image_id'] + n} for e in runs[name]]
+
+    def gain(truth, runs, **kwargs):
+        arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+        result = compare(truth, arms, n_boot=200, **kwargs)
+        return result, result.gain('better')
+
+    (_, alone), (grouped, once) = gain(truth, runs), gain(copies, found, group_by='scene')
+    for part in ('estimate', 'low', 'high', 'p', 'se', 'df'):
+        assert getattr(once, part) == pytest.approx(getattr(alone, part), abs=1e-12), part
+    _, naive = gain(copies, found)
+    assert (naive.high - naive.low) / (alone.high - alone.low) == pytest.approx(3**-0.5, rel=0.15)
+    assert grouped.settings.group_by == 'scene'
+    assert grouped.strata[0].images == 3 * grouped.strata[0].groups
+
+
+def test_the_same_seed_gives_the_same_json_on_any_number_of_threads(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    single, four = (compare(truth, arms, n_boot=120, threads=n) for n in (1, 4))
+    assert single.to_json() == four.to_json()
+    other = compare(truth, arms, n_boot=120, seed=1)
+    assert single.effects != other.effects
+    assert single.arms == other.arms
+
+
+def test_the_engines_agree(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    ours, theirs = (
+        compare(truth, arms, n_boot=100, engine=engine).to_dict()
+        for engine in ('compiled', 'pycocotools')
+    )
+    ours['settings'].pop('engine'), theirs['settings'].pop('engine')
+    assert ours == theirs
+
+
+def test_the_json_has_the_documented_shape(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    comparison = compare(truth, arms, n_boot=100)
+    data = json.loads(comparison.to_json())
+    assert Comparison.from_dict(data) == comparison
+    assert (data['format'], data['version']) == ('mmdet_spatialattn comparison', VERSION)
+    base = data['arms']['base']
+    metrics = ['AP', 'AP50', 'AP75', 'APs', 'APm', 'APl', 'ARs', 'ARm', 'ARl', 'MR']
+    for name in [*metrics, 'AR1', 'AR10', 'AR100']:
+        mean = np.mean([run['metrics']['overall'][name] for run in base['runs']])
+        assert base['metrics']['overall'][name] == pytest.approx(mean)
+    assert set(base['metrics']) == {'overall', 'clean', 'touching', 'crowded'}
+    assert {'name', 'objects', 'images', 'sizes', 'enough'} <= set(data['strata'][0])
+    assert set(base['metrics']['clean']) >= {'AP', 'AP_lift', 'MR'}
+    estimate = {'estimate', 'low', 'high', 'p', 'p_adjusted', 'detectable', 'se', 'df'}
+    estimate |= {'simultaneous'}
+    assert set(data['effects']['better']['overall']['AP']) == estimate
+    assert set(data['effects']['better']['crowded']['AP']) == estimate
+    assert set(data['clutter_gain']['better']['plain']['AP']) == estimate
+    assert set(data['error_effects']['better']['overall']['missed']) == estimate
+    assert set(data['verdicts']['better']) == {'word', 'sentence'}
+
+
+def test_a_stratum_with_too_few_objects_is_refused_in_words(problem):
+    truth, runs = problem
+    labels = np.ones(len(truth['annotations']), int)
+    labels[:7] = 0
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    strata = Stratification(labels, ('few', 'many'))
+    result = compare(truth, arms, strata=strata, n_boot=100)
+    n = int((~load_annotations(truth).iscrowd[:7]).sum())
+    refusal = Refused(f"'few': {n} objects; a conclusion needs 30")
+    assert set(result.effects['better']['few'].values()) == {refusal}
+    assert set(result.clutter_gain['better']['plain'].values()) == {refusal}
+    with pytest.raises(UserError, match=f"'few': {n} objects"):
+        _ = result.effect('better', 'few').low
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    repeated = compare(truth, arms, strata=strata, n_boot=100)
+    assert f'There is no clutter gain: {refusal}' in repeated.verdicts['better'].sentence
+    assert f"Note: nothing is concluded from 'few': {n} objects" in str(result)
+
+
+def test_unequal_numbers_of_runs_are_said(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0']]}
+    result = compare(truth, arms, n_boot=100)
+    assert any('different numbers of runs (base 2, better 1)' in note for note in result.notes)
+    assert np.isfinite(result.effect('better').df)
+    single = compare(truth, {k: v[:1] for k, v in arms.items()}, n_boot=100)
+    assert any('not the noise of training' in note for note in single.notes)
+
+
+def test_runs_with_the_same_detections_are_said(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], list(runs['a0'])], 'better': [runs['b0'], runs['b1']]}
+    notes = compare(truth, arms, n_boot=100).notes
+    assert any("'base' has runs with the same detections" in note for note in notes)
+
+
+def test_runs_of_as_many_loaded_detections_are_not_taken_for_one(problem):
+    truth, runs = problem
+    truth = load_annotations(truth)
+    loaded = {name: load_detections(runs[name], truth) for name in ('a0', 'a1', 'b0', 'b1')}
+    assert len({repr(found) for found in loaded.values()}) == 1
+    arms = {'base': [loaded['a0'], loaded['a1']], 'better': [loaded['b0'], loaded['b1']]}
+    assert len(compare(truth, arms, n_boot=100).arms['base'].runs) == 2
+
+
+@pytest.mark.parametrize(
+    'arms, kwargs, message',
+    [
+        ({'a': ['x']}, {}, 'needs two arms or more, got a'),
+        ({'a': ['x'], 'b': []}, {}, "arm 'b' has no run"),
+        ({'a': ['x'], 'b': 'y.json'}, {}, "arm 'b' is one source; expected a list"),
+        ({'a': ['x'], 'b': [{'image_id': 1}]}, {}, "arm 'b' is a list of detections"),
+        ({'a': ['x', 'x'], 'b': ['y']}, {}, "arm 'a' has x twice"),
+        (
+            {'a': ['x'], 'bee': ['y']},
+            {'baseline': 'beee'},
+            "unknown baseline 'beee'; did you mean 'bee'",
+        ),
+        ({'a': ['x'], 'b': ['y']}, {'n_boot': 5}, 'at least 100 replicates'),
+    ],
+)
+def test_arms_that_cannot_be_compared_are_one_message(problem, arms, kwargs, message):
+    with pytest.raises(UserError, match=message):
+        compare(problem[0], arms, **kwargs)
+
+
+def test_the_command_prints_the_table_and_writes_the_json(files, capsys):
+    arguments = [str(files / 'truth.json'), '--n-boot', '100', '--json', str(files / 'out.json')]
+    for arm, letter in (('base', 'a'), ('better', 'b')):
+        arguments += ['--arm', arm, *(str(files / f'{letter}{i}.json') for i in (0, 1))]
+    assert main(['compare', *arguments]) == 0
+    out = capsys.readouterr().out
+    for text in ('crowded', 'better against base', 'clutter gain', 'size-adjusted', 'better: '):
+        assert text in out
+    assert json.loads((files / 'out.json').read_text())['settings']['baseline'] == 'base'
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['--arm', 'a', 'a0.json'], 'needs two arms or more'),
+        (['--arm', 'a0.json', 'a1.json', '--arm', 'b', 'b0.json'], 'expected a name and then'),
+        (['--arm', 'a', 'a0.json', '--arm', 'a', 'b0.json'], "arm 'a' is given twice"),
+        (['--arm', 'a', 'a0.json', '--arm', 'b', 'truth.json'], 'this is an annotation file'),
+        (['--arm', 'a', 'a0.json', '--arm', 'b', 'none.json'], 'cannot read none.json'),
+        (['--strata', 'cove:0.1'], "unknown clutter measure 'cove'; did you mean 'cover'"),
+        (['--strata', 'cover:0.3,0.1'], 'must be finite and rise'),
+        (['--strata', 'cover:x'], "strata 'cover:x' cannot be read"),
+        (['--engine', 'fast'], "unknown engine 'fast'"),
+        (['--group-by', 'scene'], "truth.json: image 2 has no 'scene' (160 of 160 images"),
+        (['--group-by', 'width'], "truth.json: 'width' puts the 160 images into 1 groups"),
+    ],
+)
+def test_a_mistake_is_one_line(files, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(files)
+    if '--arm' not in arguments:
+        arguments = ['--arm', 'a', 'a0.json', '--arm', 'b', 'b0.json', *arguments]
+    assert main(['compare', 'truth.json', *arguments, '--json', 'never.json']) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count('\n') == 1
+    assert not (files / 'never.json').exists()
+
+
+def test_detections_of_other_annotations_are_one_line(files, tmp_path, capsys):
+    truth = json.loads((files / 'truth.json').read_text())
+    for image in truth['images']:
+        image['id'] += 100_000
+    truth['annotations'] = []
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(truth))
+    arms = ['--arm', 'a', str(files / 'a0.json'), '--arm', 'b', str(files / 'b0.json')]
+    assert main(['compare', str(other), *arms]) == 2
+    assert 'do the two belong to the same split?' in capsys.readouterr().err
+
+
+def test_images_that_reach_the_cap_are_said(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    notes = compare(truth, arms, n_boot=100, max_detections=(1, 2, 4)).notes
+    assert any('images reach the cap of 4 detections of a class' in note for note in notes)
+    assert not any('reach the cap' in note for note in compare(truth, arms, n_boot=100).notes)
+
+
+def test_masks_are_compared_too(problem):
+    truth, runs = (copy.deepcopy(part) for part in problem)
+    rng = np.random.default_rng(0)
+    with_masks(rng, truth, runs['a0'])
+    with_masks(rng, {'annotations': []}, runs['b0'])
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    result = compare(truth, arms, n_boot=100, iou_type='segm')
+    expected = pycocotools_evaluate(truth, runs['a0'], 'segm').stats[0]
+    assert result.arms['base'].runs[0].overall['AP'] == expected
+
+
+def test_the_figure_and_the_frame_hold_the_estimates(problem):
+    pytest.importorskip('plotly')
+    pytest.importorskip('pandas')
+    truth, runs = problem
+    result = compare(truth, {'base': [runs['a0']], 'b<r>': [runs['b0']]}, n_boot=100)
+    frame = result.to_pandas()
+    row = frame.query("quantity == 'effect' and scope == 'overall' and metric == 'AP'")
+    effect = result.effect('b<r>')
+    assert row['estimate'].item() == effect.estimate
+    assert result.plot().data[0].x[0] == pytest.approx(100 * effect.estimate)
+    assert 'b<r>' not in result.plot().data[0].hovertemplate
+
+
+def test_one_training_each_gives_no_verdict_on_the_method(problem):
+    truth, runs = problem
+    result = compare(truth, {'base': [runs['a0']], 'better': [runs['b0']]}, n_boot=300)
+    assert result.effect('better').low > 0
+    assert result.verdicts['better'].word == 'one training each'
+
+
+def test_runs_are_paired_by_their_seeds(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    seeds = {'base': [0, 1], 'better': [0, 1]}
+    paired = compare(truth, arms, n_boot=200, seeds=seeds)
+    assert paired.settings.paired and not compare(truth, arms, n_boot=100).settings.paired
+    swapped = compare(
+        truth,
+        {'base': arms['base'], 'better': arms['better'][::-1]},
+        n_boot=200,
+        seeds={'base': [0, 1], 'better': [1, 0]},
+    )
+    for part in ('estimate', 'low', 'high', 'p', 'se', 'df'):
+        first, second = (getattr(c.effect('better'), part) for c in (paired, swapped))
+        assert first == pytest.approx(second, abs=1e-12)
+    assert [str(question) for question in paired.settings.questions] == ['AP overall', 'AP crowded']
+
+
+def test_a_question_of_its_own_gets_the_whole_error_budget(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    both = compare(truth, arms, n_boot=200).effect('better', 'crowded')
+    alone = compare(truth, arms, n_boot=200, questions=[('AP', 'crowded')])
+    assert alone.effect('better', 'crowded').simultaneous.low > both.simultaneous.low
+    assert alone.effect('better').p_adjusted == alone.effect('better').p
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'questions': [('AP', 'croded')]}, "unknown scope 'croded'; did you mean 'crowded'"),
+        ({'questions': [('AB', 'overall')]}, r"unknown metric 'AB' \(known: AP, AP50"),
+        ({'seeds': {'base': [0]}}, "arm 'better' has 1 runs; its seeds must be 1 different ones"),
+        ({'seeds': {'base': [0], 'better': [1]}}, "'better' has no seed in common with 'base'"),
+    ],
+)
+def test_questions_and_seeds_that_do_not_fit_are_one_message(problem, options, message):
+    truth, runs = problem
+    arms = {'base': [runs['a0']], 'better': [runs['b0']]}
+    with pytest.raises(UserError, match=message):
+        compare(truth, arms, n_boot=100, **options)
