@@ -22,7 +22,7 @@ def test_one_family_as_json(capsys, tmp_path):
     path = tmp_path / 'control.json'
     assert main(['--family', 'control', '--json', str(path)]) == 0
     (record,) = json.loads(path.read_text())
-    assert record['name'] == 'CapacityControl' and record['start'] == 'identity'
+    assert record['name'] == 'CapacityControl' and record['initial_effect'] == 'identity'
     assert record['parameters']['256'] == 8704
     assert record['arguments']['like'] == {'type': 'CBAM', 'reduction': 16}
 

@@ -12,6 +12,7 @@ from mmdet_spatialattn.insertion.audit_detector import audit_detector, input_siz
 
 from .common import FPN, RESNET18, RESNET50, build, double, entry, maps
 
+LIVELY = dict(type='SE', identity_init=True, reduction=1)  # of two hidden units, both may be dead
 PRETRAINED = dict(type='Pretrained', checkpoint='absent.pth')
 FROM_2 = (False, True, True, True)
 
@@ -218,7 +219,7 @@ def loss(model):
 
 
 def test_the_trial_leaves_the_model_and_the_random_numbers_alone():
-    model = build([entry('after_conv2')], **RESNET18, init_cfg=PRETRAINED)
+    model = build([dict(cfg=LIVELY, position='after_conv2')], **RESNET18, init_cfg=PRETRAINED)
     state = {key: value.clone() for key, value in model.state_dict().items()}
     torch.manual_seed(0)
     expected = torch.rand(3)
@@ -248,7 +249,7 @@ def test_zeros_in_a_row_cannot_learn():
 
 
 def test_what_the_loss_does_not_depend_on_cannot_learn():
-    model = build([entry('output', 'SE', False)], **RESNET18)
+    model = build([dict(cfg=LIVELY, position='output')], **RESNET18)
 
     def loss_of_the_last(model):
         return model(torch.randn(2, 3, 64, 64))[3].square().mean()
@@ -265,11 +266,12 @@ def test_a_trial_that_fails_is_told_with_its_reason():
 
     report = audit_model(build([entry('stem', 'SE')], **RESNET18), losses=[fails])
     assert [row.can_learn for row in report] == ['not tried']
-    assert report.warnings == [
+    assert report.warnings == (
         'whether the attention can learn is not known: a training step on random data ended with '
-        'RuntimeError: no images'
-    ]
-    report = audit_model(build([entry('stem', 'SE')], **RESNET18), losses=[fails, loss])
+        'RuntimeError: no images',
+    )
+    model = build([dict(cfg=LIVELY, position='stem')], **RESNET18)
+    report = audit_model(model, losses=[fails, loss])
     assert [row.can_learn for row in report] == ['yes'] and not report.warnings
 
 
