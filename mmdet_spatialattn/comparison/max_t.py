@@ -36,16 +36,14 @@ def max_t_p(
     """Return the probability that the largest of ``n_arms`` statistics ``|T_a|`` exceeds ``|t|``.
 
     Args:
-        t: Any shape.
+        t: Any shape; ``correlation`` and ``df`` broadcast with it.
         n_arms: Number of statistics.
         correlation: Between any two of them, 0 to 0.95; rounded to two digits.
         df: Degrees of freedom, at least 1.
 
-    All but ``n_arms`` broadcast.
-
     Example:
-        >>> round(float(max_t_p(2.57, 5, df=60)), 3)
-        0.052
+        >>> round(float(max_t_p(2.58, 5, df=60)), 3)
+        0.05
     """
     t, df, correlation = np.broadcast_arrays(np.abs(t), np.minimum(df, MAX_DF), correlation)
     scale, weights = _scale_nodes(df)

@@ -109,8 +109,8 @@ def boundaries(n_arms: int, plan: Plan = DEFAULT) -> Boundaries:
     """Return the boundaries for so many arms, simulated with a fixed seed.
 
     Example:
-        >>> [round(t, 1) for t in boundaries(5).t]
-        [9.1, 4.6, 3.3, 2.7]
+        >>> [round(level, 3) for level in boundaries(5).levels]
+        [0.0, 0.002, 0.015, 0.041]
     """
     alpha = 1 - plan.level
     fraction = np.array(plan.looks) / plan.looks[-1]

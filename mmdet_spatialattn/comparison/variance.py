@@ -241,11 +241,11 @@ def effective_df(
 def upper_factor(df: Array, *, level: float) -> np.ndarray:
     """Return the factor from an estimated variance to the upper end of its confidence interval.
 
-    The interval is one-sided and holds the variance with probability 0.8. For intervals of the mean
-    at a higher level than 95 %, the probability of missing it falls like the error rate to the
-    power of 0.7. Both numbers were chosen by the calibration table.
+    The interval is one-sided and misses the variance with probability 0.22. For intervals of the
+    mean at a higher level than 95 %, that probability falls like the error rate to the power of
+    0.7. Both numbers were chosen by the calibration table.
     """
-    missed = min(0.2 * ((1 - level) / 0.05) ** 0.7, 0.5)
+    missed = min(0.22 * ((1 - level) / 0.05) ** 0.7, 0.5)
     df = np.maximum(df, 1)
     return df / chdtri(df, 1 - missed)
 
