@@ -157,8 +157,9 @@ def test_runs_are_paired_by_base_and_seed():
     assert (paired[1, 0] == 1).all()
     assert np.isnan(paired[1, 1]).all()
     nothing = pair_runs({(0, 8): np.zeros(3)}, runs)
-    assert nothing.shape == (0, 0, 3)
+    assert nothing.shape == (2, 2, 3)
     assert paired_effect(nothing, 50) is None
+    assert paired_effect(pair_runs(runs, {}), 50) is None
 
 
 @pytest.mark.parametrize(

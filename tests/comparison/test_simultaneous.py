@@ -173,7 +173,7 @@ def test_an_interval_ends_at_zero_where_holm_rejects_and_bonferroni_does_not():
 def test_bartletts_test_is_scipys():
     values = np.random.default_rng(5).normal(size=(4, 6)) * [[1.0], [1.5], [0.7], [2.0]]
     present = np.ones((4, 1, 6), bool)
-    observed, _ = unit_covariances(values[:, None], present)
+    observed, _ = unit_covariances(values[:, None, :, None], present)
     spread = Spread(observed, np.zeros_like(observed), np.full(4, 6))
     expected = scipy.stats.bartlett(*values).pvalue
     assert float(bartlett_p(spread)) == pytest.approx(expected)
