@@ -31,8 +31,8 @@ from .variance import (
 POWER = 0.8
 """Chance with which an effect of the smallest detectable size is found."""
 
-N_DRAWS = 1000
-"""Draws of the estimated variances; the detectable effect is then exact to about 1 %."""
+N_DRAWS = 2000
+"""Draws of the estimated variances: detectable effects are exact to 2 %, with two seeds to 4 %."""
 
 
 def variance_components(differences: np.ndarray, n_units: int) -> Components:
