@@ -79,7 +79,7 @@ def pair_runs(
     arm: Mapping[tuple[Hashable, Hashable], np.ndarray],
     baseline: Mapping[tuple[Hashable, Hashable], np.ndarray],
 ) -> np.ndarray:
-    """Return the differences of the runs that arm and baseline have in common.
+    """Return the differences between an arm's runs and the baseline's, paired by base and seed.
 
     Args:
         arm: By base and seed, a metric of the run, ``(1 + B,)``: observed, then replicates. The
@@ -87,22 +87,21 @@ def pair_runs(
         baseline: Likewise.
 
     Returns:
-        ``(L, K, 1 + B)`` over the bases and seeds of common runs, both in order of appearance in
-        the baseline. A run that only one of them has is a row of NaN.
+        ``(L, K, 1 + B)`` over the bases and seeds of the baseline, in order of appearance. Where
+        one of the two runs is missing, there is a row of NaN; runs of the arm alone are left out.
 
     Example:
         >>> runs = {(0, seed): np.array([0.3, 0.29, 0.31]) for seed in (1, 2)}
         >>> pair_runs(runs, runs).shape
         (1, 2, 3)
     """
-    common = [key for key in baseline if key in arm]
-    bases = list(dict.fromkeys(base for base, _ in common))
-    seeds = list(dict.fromkeys(seed for _, seed in common))
+    bases = list(dict.fromkeys(base for base, _ in baseline))
+    seeds = list(dict.fromkeys(seed for _, seed in baseline))
     length = len(next(iter(baseline.values()))) if baseline else 1
     differences = np.full((len(bases), len(seeds), length), np.nan)
-    for base, seed in common:
-        place = bases.index(base), seeds.index(seed)
-        differences[place] = arm[base, seed] - baseline[base, seed]
+    for (base, seed), run in baseline.items():
+        if (base, seed) in arm:
+            differences[bases.index(base), seeds.index(seed)] = arm[base, seed] - run
     return differences
 
 

@@ -104,18 +104,20 @@ class Decision:
     more_seeds: Optional[int]
 
 
-@lru_cache(maxsize=64)
 def boundaries(n_arms: int, plan: Plan = DEFAULT) -> Boundaries:
     """Return the boundaries for so many arms, simulated with a fixed seed.
 
     Example:
-        >>> [round(t, 1) for t in boundaries(5).t]
-        [9.1, 4.6, 3.3, 2.7]
+        >>> [round(level, 3) for level in boundaries(5).levels]
+        [0.0, 0.002, 0.015, 0.041]
     """
-    alpha = 1 - plan.level
-    fraction = np.array(plan.looks) / plan.looks[-1]
-    spent = 2 * ndtr(ndtri(alpha / 2) / np.sqrt(fraction))
-    largest = _largest_t(n_arms, plan.looks)  # (looks, trials)
+    return _boundaries(n_arms, plan.looks, plan.level)
+
+
+@lru_cache(maxsize=64)
+def _boundaries(n_arms: int, looks: tuple[int, ...], level: float) -> Boundaries:
+    spent = 2 * ndtr(ndtri((1 - level) / 2) / np.sqrt(np.array(looks) / looks[-1]))
+    largest = _largest_t(n_arms, looks)  # (looks, trials)
     alive = np.ones(largest.shape[1], bool)
     levels, critical = [], []
     for t, budget in zip(largest, spent):

@@ -125,20 +125,20 @@ def variance_parts(differences: np.ndarray, n_units: int) -> Parts:
     leading = tuple(range(differences.ndim - 4))
     present = ~np.isnan(differences).all(axis=(-1, *leading))
     values = np.where(present[..., None], differences, 0.0)
-    observed, replicates = values[..., 0], values[..., 1:]
+    replicates = values[..., 1:]
     defined = np.isfinite(replicates).all(axis=tuple(range(values.ndim - 1)))
-    replicates = np.moveaxis(replicates[..., defined], -1, 0)
-    replicates = replicates - replicates.mean(axis=0)
-    n, n_boot = max(n_units, 2), len(replicates)
+    replicates = replicates if defined.all() else replicates[..., defined]
+    replicates = replicates - replicates.mean(axis=-1, keepdims=True)
+    n, n_boot = max(n_units, 2), replicates.shape[-1]
     scale = n / (n - 1) / (n_boot - 1)
     n_runs = present.sum((1, 2))
-    means = np.moveaxis(replicates.sum((-1, -2)) / n_runs, 0, -1)  # (..., M, B)
+    means = replicates.sum((-2, -3)) / n_runs[:, None]  # (..., M, B)
     counts = present.any(axis=1).sum(axis=1), present.any(axis=2).sum(axis=1)
-    between = unit_covariances(observed, present)
-    luck = (scale * matrix.sum(axis=0) for matrix in unit_covariances(replicates, present))
-    seeds, bases = (Spread(*fields) for fields in zip(between, luck, counts))
+    observed = unit_covariances(values[..., :1], present)
+    luck = (scale * matrix for matrix in unit_covariances(replicates, present))
+    seeds, bases = (Spread(*fields) for fields in zip(observed, luck, counts))
     return Parts(
-        estimate=observed.sum((-1, -2)) / n_runs,
+        estimate=values[..., 0].sum((-1, -2)) / n_runs,
         images=scale * means @ np.swapaxes(means, -1, -2),
         seeds=seeds,
         bases=bases,
@@ -151,8 +151,9 @@ def unit_covariances(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarra
     """Return the covariances of M arms between seeds and between bases.
 
     Args:
-        values: ``(..., M, L, K)``, 0 where a run is missing.
-        present: ``(M, L, K)``, true where it is not; whole bases and whole seeds of an arm.
+        values: ``(..., M, L, K, R)``, 0 where a run is missing. The covariances of R replicates are
+            added up.
+        present: ``(M, L, K)``, true where a run is not missing; whole bases and seeds of an arm.
 
     Returns:
         Two matrices ``(..., M, M)`` such that the variance of the grand mean over K seeds and L
@@ -162,29 +163,32 @@ def unit_covariances(values: np.ndarray, present: np.ndarray) -> tuple[np.ndarra
     """
     has_seed, has_base = np.any(present, axis=1), np.any(present, axis=2)
     n_seeds, n_bases = has_seed.sum(axis=1), has_base.sum(axis=1)
-    by_seed = _centre(values.sum(axis=-2) / n_bases[:, None], has_seed)
-    by_base = _centre(values.sum(axis=-1) / n_seeds[:, None], has_base)
+    by_seed = _centre(values.sum(axis=-3) / n_bases[:, None, None], has_seed)
+    by_base = _centre(values.sum(axis=-2) / n_seeds[:, None, None], has_base)
     seeds, bases = _products(by_seed, n_seeds - 1), _products(by_base, n_bases - 1)
     df = (n_seeds - 1) * (n_bases - 1)
     if df.any():
-        mean = values.sum(axis=(-1, -2)) / (n_bases * n_seeds)
-        rest = values - mean[..., None, None] - by_base[..., None] - by_seed[..., None, :]
-        rest = np.where(present, rest, 0.0).reshape(*rest.shape[:-2], -1)
+        mean = values.sum(axis=(-2, -3), keepdims=True) / (n_bases * n_seeds)[:, None, None, None]
+        rest = values - mean - by_base[..., None, :] - by_seed[..., None, :, :]
+        rest = np.where(present[..., None], rest, 0.0).reshape(*by_seed.shape[:-2], -1, 1)
         seeds = seeds - _products(rest, df) / np.minimum.outer(n_bases, n_bases)
     return seeds, bases
 
 
 def _centre(units: np.ndarray, present: np.ndarray) -> np.ndarray:
-    mean = np.where(present, units, 0.0).sum(axis=-1) / present.sum(axis=-1)
-    return np.where(present, units - mean[..., None], 0.0)
+    """Take the mean over the units off ``(..., M, N, R)``."""
+    present = present[..., None]
+    mean = np.where(present, units, 0.0).sum(axis=-2, keepdims=True)
+    return np.where(present, units - mean / present.sum(axis=-2, keepdims=True), 0.0)
 
 
 def _products(residuals: np.ndarray, df: np.ndarray) -> np.ndarray:
-    """Return the covariances of ``(..., M, N)`` residuals with ``(M,)`` degrees of freedom.
+    """Return the covariances of ``(..., M, N, R)`` residuals with ``(M,)`` degrees of freedom.
 
     Two arms have the fewer degrees of freedom of the two in common, if the seeds of one are among
     those of the other.
     """
+    residuals = residuals.reshape(*residuals.shape[:-2], -1)
     return residuals @ np.swapaxes(residuals, -1, -2) / np.maximum(np.minimum.outer(df, df), 1)
 
 
@@ -241,11 +245,11 @@ def effective_df(
 def upper_factor(df: Array, *, level: float) -> np.ndarray:
     """Return the factor from an estimated variance to the upper end of its confidence interval.
 
-    The interval is one-sided and holds the variance with probability 0.8. For intervals of the mean
-    at a higher level than 95 %, the probability of missing it falls like the error rate to the
-    power of 0.7. Both numbers were chosen by the calibration table.
+    The interval is one-sided and misses the variance with probability 0.22. For intervals of the
+    mean at a higher level than 95 %, that probability falls like the error rate to the power of
+    0.7. Both numbers were chosen by the calibration table.
     """
-    missed = min(0.2 * ((1 - level) / 0.05) ** 0.7, 0.5)
+    missed = min(0.22 * ((1 - level) / 0.05) ** 0.7, 0.5)
     df = np.maximum(df, 1)
     return df / chdtri(df, 1 - missed)
 

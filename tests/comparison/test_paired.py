@@ -60,7 +60,7 @@ def test_the_parts_of_the_variance_by_loops():
 
 def test_the_effective_degrees_of_freedom_by_hand():
     """Images 4, between seeds 1 (of which 0.5 luck) on 2 degrees of freedom."""
-    factor = 2 / scipy.stats.chi2.ppf(0.2, 2)
+    factor = 2 / scipy.stats.chi2.ppf(0.22, 2)
     assert float(upper_factor(2, level=0.95)) == pytest.approx(factor)
     upper = factor * 1 - 0.5
     expected = (4 + upper) ** 2 / (4**2 / 99 + upper**2 / 2)
@@ -157,8 +157,9 @@ def test_runs_are_paired_by_base_and_seed():
     assert (paired[1, 0] == 1).all()
     assert np.isnan(paired[1, 1]).all()
     nothing = pair_runs({(0, 8): np.zeros(3)}, runs)
-    assert nothing.shape == (0, 0, 3)
+    assert nothing.shape == (2, 2, 3)
     assert paired_effect(nothing, 50) is None
+    assert paired_effect(pair_runs(runs, {}), 50) is None
 
 
 @pytest.mark.parametrize(

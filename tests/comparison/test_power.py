@@ -73,6 +73,14 @@ def test_more_of_anything_but_arms_helps():
     assert power_of(found, Design(5, 6), detectable(found, Design(5, 6))) == pytest.approx(0.8)
 
 
+def test_arms_that_move_together_need_the_smallest_effect():
+    """Differences that all come from the baseline are one difference, seen six times."""
+    alike = Components(0.0, 0.0, 1000, UnitComponents(1.0, 0.0, 1.0), NONE)
+    single = detectable(components(seeds=1.0), Design(8))
+    assert detectable(alike, Design(8, 6)) < detectable(components(seeds=1.0), Design(8, 6))
+    assert detectable(alike, Design(8, 6)) == pytest.approx(single, rel=0.25)
+
+
 def test_the_seeds_that_an_effect_needs_are_the_fewest():
     found = components(images=0.01, seeds=0.1, n_units=200)
     needed = seeds_needed(found, Design(2, 6), 0.6, max_seeds=40)
@@ -159,7 +167,7 @@ def test_an_effect_of_the_detectable_size_is_found_four_times_in_five(arms, seed
     for _ in range(10):
         runs = differences(rng, arms=arms, seeds=seeds, images=images, luck=luck, trials=100)
         family = family_of(variance_parts(runs, 50), n_arms=arms)
-        found.append(family.adjusted_p(null=-effect)[:, 0] < 0.05)
+        found.append(family.adjusted_p(null=-effect * (np.arange(arms) == 0))[:, 0] < 0.05)
     assert np.mean(found) == pytest.approx(0.8, abs=0.04)
 
 
@@ -181,6 +189,7 @@ def test_one_seed_tells_nothing():
     rng = np.random.default_rng(5)
     runs = differences(rng, arms=2, seeds=1, images=0.3)
     assert paired_effect(runs[0], 50).one_training_each
+    assert more_seeds(many_to_one(runs, 50).arms[0], n_arms=2, delta=0.005) is None
     with pytest.raises(UserError, match='one seed per arm'):
         variance_components(runs, 50)
     with pytest.raises(UserError, match='no paired run'):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from mmdet_spatialattn.comparison import simultaneous
 from mmdet_spatialattn.comparison.max_t import max_t_p, max_t_quantile
-from mmdet_spatialattn.comparison.paired import paired_effect, student_p
+from mmdet_spatialattn.comparison.paired import paired_effect
 from mmdet_spatialattn.comparison.simultaneous import (
     bartlett_p,
     family_of,
@@ -93,13 +94,13 @@ def test_the_interval_is_the_wider_of_dunnetts_and_the_arms_own():
         assert effect.se == pytest.approx((pooled / 3) ** 0.5)
         t = {'correlation': result.correlation, 'df': effect.df}
         dunnett = float(max_t_quantile(0.95, 2, **t)) * effect.se
-        own = scipy.stats.t.ppf(0.975, 2) * (variance / 3) ** 0.5
+        own = scipy.stats.t.ppf(0.985, 2) * (variance / 3) ** 0.5
         middle = values[arm].mean()
         assert effect.high - middle == pytest.approx(max(dunnett, own))
         assert middle - effect.low == pytest.approx(max(dunnett, own))
         p = max(
             float(max_t_p(middle / effect.se, 2, **t)),
-            scipy.stats.ttest_1samp(values[arm], 0).pvalue,
+            scipy.stats.ttest_1samp(values[arm], 0).pvalue / 0.6,
         )
         assert effect.p_adjusted == pytest.approx(p)
     covariance = np.cov(values)[0, 1]
@@ -172,7 +173,7 @@ def test_an_interval_ends_at_zero_where_holm_rejects_and_bonferroni_does_not():
 def test_bartletts_test_is_scipys():
     values = np.random.default_rng(5).normal(size=(4, 6)) * [[1.0], [1.5], [0.7], [2.0]]
     present = np.ones((4, 1, 6), bool)
-    observed, _ = unit_covariances(values[:, None], present)
+    observed, _ = unit_covariances(values[:, None, :, None], present)
     spread = Spread(observed, np.zeros_like(observed), np.full(4, 6))
     expected = scipy.stats.bartlett(*values).pvalue
     assert float(bartlett_p(spread)) == pytest.approx(expected)
@@ -218,15 +219,19 @@ def test_gatekeeping_costs_nothing_and_keeps_the_error_rate():
 
 def test_arms_may_have_different_numbers_of_seeds():
     """Two arms were stopped after three seeds; pooling lends them what the others know."""
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng(18)
     runs = differences(rng, arms=4, seeds=12, images=0.1)
     runs[:2, :, 3:] = np.nan
     result = many_to_one(runs, 50)
+    assert result.rule == 'pooled'
     assert [effect.raw.n_seeds for effect in result.arms] == [3, 3, 12, 12]
     assert result.arms[0].se > 1.5 * result.arms[2].se
     assert result.arms[0].df > 2 * result.arms[0].raw.df
     alone = many_to_one(runs[:2, :, :3], 50)
-    assert result.arms[0].raw == alone.arms[0].raw == paired_effect(runs[0, :, :3], 50)
+    raw, expected = result.arms[0].raw, paired_effect(runs[0, :, :3], 50)
+    assert (raw.estimate, raw.se, raw.df) == pytest.approx(
+        (expected.estimate, expected.se, expected.df)
+    )
     assert result.arms[0].df > alone.arms[0].df
 
 
@@ -277,15 +282,19 @@ def test_arms_without_effects_are_rarely_called_different(scale, seeds):
     assert np.mean(wrong) < 0.062
 
 
-def test_pooling_finds_effects_that_the_arms_own_variance_does_not():
-    """Three seeds: the family of six sees an effect about twice as often."""
+def test_pooling_finds_effects_that_the_arms_own_variance_does_not(monkeypatch):
+    """Three seeds, six arms, one with an effect of four standard deviations."""
     rng = np.random.default_rng(13)
-    pooled, alone = [], []
+    effects = np.array([4.0, 0, 0, 0, 0, 0])[:, None, None, None]
+    found: dict[float, list] = {0.0: [], 1.1: []}
     for _ in range(20):
-        runs = differences(rng, arms=6, seeds=3, images=0.3, trials=100)
-        family = family_of(variance_parts(runs + 4.0, 50), n_arms=6)
-        pooled.append(family.adjusted_p()[:, 0] < 0.05)
-        own = student_p(family.estimate, family.own_se, family.own_df)
-        alone.append(holm(own)[:, 0] < 0.05)
-    assert np.mean(pooled) > 0.45
-    assert np.mean(pooled) > np.mean(alone) + 0.1
+        runs = differences(rng, arms=6, seeds=3, images=0.3, trials=100) + effects
+        parts = variance_parts(runs, 50)
+        for level, significant in found.items():
+            monkeypatch.setattr(simultaneous, 'HOMOGENEITY_LEVEL', level)
+            family = family_of(parts, n_arms=6)
+            assert (family.pooled == (level == 0)).all()
+            significant.append(family.adjusted_p()[:, 0] < 0.05)
+    pooled, alone = map(np.mean, found.values())
+    assert pooled > 0.6
+    assert alone < 0.3

@@ -130,6 +130,7 @@ def other_coverages(parts: Parts) -> dict[str, np.ndarray]:
 def calibrate(setting: Setting, n_trials: int) -> dict[str, float]:
     """Return how often the intervals of a fixed number of seeds hold what they say."""
     effect = detectable(setting.components, Design(setting.seeds, setting.arms))
+    effects = np.where(np.arange(setting.arms), 0.0, effect)
     found: dict[str, list[np.ndarray]] = {}
     for differences in batches(setting, n_trials):
         parts = variance_parts(differences, N_IMAGES)
@@ -138,7 +139,7 @@ def calibrate(setting: Setting, n_trials: int) -> dict[str, float]:
             'pointwise': student_p(family.estimate, family.own_se, family.own_df) > 0.05,
             **other_coverages(parts),
             'false_alarms': (family.adjusted_p() < 0.05).any(axis=-1),
-            'power': family.adjusted_p(null=-effect)[:, 0] < 0.05,
+            'power': family.adjusted_p(null=-effects)[:, 0] < 0.05,
             'own_variances': ~family.pooled,
         }
         for name, values in seen.items():
@@ -161,9 +162,10 @@ def calibrate_looks(setting: Setting, n_trials: int) -> dict[str, float]:
             family = family_of(parts, level=1 - level, n_arms=setting.arms)
             alarm |= (family.adjusted_p() < level).any(axis=-1)
             # The first arm's true effect is delta: the interval must end before it, above -delta.
-            above, below = (family.adjusted_p(null=x)[:, 0] < level for x in (0.0, -2 * delta))
-            estimate = family.estimate[:, 0]
-            within |= above & below & (estimate < 0) & (estimate > -2 * delta)
+            first = family.arm(0)
+            outside = [first.adjusted_p(null=x)[:, 0] < level for x in (0.0, -2 * delta)]
+            between = (-2 * delta < first.estimate[:, 0]) & (first.estimate[:, 0] < 0)
+            within |= outside[0] & outside[1] & between
         alarms.append(alarm)
         equivalent.append(within)
     rates = {
@@ -202,7 +204,14 @@ def table() -> str:
     data = json.loads(RESULTS.read_text(encoding='utf-8'))
     cells = ' / '.join(f'{correlation:g}' for correlation in CORRELATIONS)
     lines = [
-        f'{data["trials"]} trials each; three numbers: paired correlation {cells}.',
+        f'{data["trials"]:,} trials per setting. Coverage of the pointwise 95 % interval, over all',
+        'settings, with the degrees of freedom that are used and with two others:',
+        '',
+        '| seeds | used | K - 1 | Satterthwaite |',
+        '|---|---|---|---|',
+        *_ranges(data['fixed']),
+        '',
+        f'Three numbers in a cell: paired correlation {cells}.',
         '',
         '| seeds | arms | variances | pointwise coverage | family-wise false alarms | power |',
         '|---|---|---|---|---|---|',
@@ -230,6 +239,18 @@ def table() -> str:
 _FIXED = ('pointwise', 'false_alarms', 'power')
 
 
+def _ranges(rows: list[dict]) -> list[str]:
+    """Return a line per number of seeds, with the range of the coverage over its settings."""
+    lines = []
+    for seeds in SEEDS:
+        cells = [str(seeds)]
+        for name in ('pointwise', 'K - 1', 'Satterthwaite'):
+            rates = [row[name] for row in rows if row['seeds'] == seeds]
+            cells.append(f'{min(rates):.1%} to {max(rates):.1%}')
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return lines
+
+
 def _lines(rows: list[dict], keys: tuple[str, ...], columns: tuple[str, ...]) -> list[str]:
     """Return a line per setting, with the paired correlations side by side."""
     groups: dict[tuple, list[dict]] = {}
@@ -250,7 +271,7 @@ def main() -> None:
     parser.add_argument('--json', metavar='FILE')
     args = parser.parse_args()
     start, results = time.time(), {'trials': args.trials}
-    stopped = [Setting(12, arms, 'equal', r) for arms in (2, 6) for r in CORRELATIONS]
+    stopped = [Setting(12, 6, 'equal', correlation) for correlation in CORRELATIONS]
     jobs = {
         'fixed': (calibrate, settings(SEEDS)),
         'looks': (calibrate_looks, settings((12,))),
