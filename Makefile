@@ -1,10 +1,10 @@
-# make demo    set up, then the main job on the embedded data
-# make test    set up, then all tests
-# make install set up: a virtual environment .venv in this folder
-# make lint    ruff, mypy, and the direction of imports
+# make demo    set up, then train and compare detectors on the embedded data
+# make test    set up, lint, then run all tests
+# make install set up a virtual environment .venv in this folder
+# make lint    run ruff and mypy, and check the direction of the imports
 PYTHON ?= python3
 BIN := .venv/bin
-# Two jobs with as many threads as cores slow each other tenfold.
+# Two jobs with as many threads as processors slow each other down tenfold.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: install demo test lint clean

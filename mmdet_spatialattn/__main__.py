@@ -1,7 +1,7 @@
 """Run a script with this package imported first: ``python -m mmdet_spatialattn SCRIPT [ARGS...]``.
 
-For scripts that import MMDetection before they read a config, as its own ``tools/test.py`` does:
-without a compiled mmcv they end at that import, before ``custom_imports`` can take effect.
+It is for scripts that import MMDetection before they read a config, as its own ``tools/test.py``
+does. Without a compiled mmcv that import fails before ``custom_imports`` can take effect.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Our nodes of mmengine's registries, so that ``type='mmdet_spatialattn.CBAM'`` is found."""
+"""The package's nodes of MMEngine's registries, which resolve ``type='mmdet_spatialattn.CBAM'``."""
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS

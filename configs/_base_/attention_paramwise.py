@@ -1,6 +1,6 @@
-"""The optimiser's recipe for inserted attention: a larger learning rate for alpha, no decay on it.
+"""Optimiser settings of inserted attention: a larger learning rate of alpha, no weight decay of it.
 
-In a config that inherits, beside its other base:
+In a config that inherits, besides its other base:
 
     _base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']
     optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

@@ -1,6 +1,6 @@
 """CBAM in the backbone and in the neck, starting from the identity; for the configs of cbam/.
 
-In a config that inherits, beside its other bases:
+In a config that inherits, besides its other bases:
 
     _base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../_base_/cbam.py']
     model = dict(backbone=_base_.cbam_resnet, neck=_base_.cbam_fpn)

@@ -1,4 +1,4 @@
-"""Run time of our configs: MMDetection's, with this package imported and one checkpoint kept."""
+"""Run-time settings: MMDetection's, with this package imported and one checkpoint kept."""
 
 _base_ = 'mmdet::_base_/default_runtime.py'
 custom_imports = dict(imports=['mmdet_spatialattn'])

@@ -2,7 +2,7 @@
 
 spatialattn train configs/capacity_control/faster-rcnn_r50-control-c3-c5_fpn-control_1x_coco.py
 
-Its result, once there is one, stands in configs/capacity_control/metafile.yml.
+Its result is recorded in configs/capacity_control/metafile.yml when it has been run.
 """
 
 _base_ = './faster-rcnn_r50-control-c3-c5_fpn_1x_coco.py'

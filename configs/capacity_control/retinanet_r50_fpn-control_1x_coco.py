@@ -2,7 +2,7 @@
 
 spatialattn train configs/capacity_control/retinanet_r50_fpn-control_1x_coco.py
 
-Its result, once there is one, stands in configs/capacity_control/metafile.yml.
+Its result is recorded in configs/capacity_control/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']

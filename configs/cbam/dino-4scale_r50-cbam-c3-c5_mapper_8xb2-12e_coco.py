@@ -2,7 +2,7 @@
 
 spatialattn train configs/cbam/dino-4scale_r50-cbam-c3-c5_mapper_8xb2-12e_coco.py
 
-Its result, once there is one, stands in configs/cbam/metafile.yml.
+Its result is recorded in configs/cbam/metafile.yml when it has been run.
 """
 
 _base_ = [

@@ -2,7 +2,7 @@
 
 spatialattn train configs/cbam/dino-4scale_r50_mapper-cbam_8xb2-12e_coco.py
 
-Its result, once there is one, stands in configs/cbam/metafile.yml.
+Its result is recorded in configs/cbam/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py', '../_base_/attention_paramwise.py']

@@ -2,7 +2,7 @@
 
 spatialattn train configs/cbam/faster-rcnn_r50-cbam-c3-c5_fpn_1x_coco.py
 
-Its result, once there is one, stands in configs/cbam/metafile.yml.
+Its result is recorded in configs/cbam/metafile.yml when it has been run.
 """
 
 _base_ = [

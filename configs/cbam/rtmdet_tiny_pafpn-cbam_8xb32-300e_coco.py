@@ -2,7 +2,7 @@
 
 spatialattn train configs/cbam/rtmdet_tiny_pafpn-cbam_8xb32-300e_coco.py
 
-Its result, once there is one, stands in configs/cbam/metafile.yml.
+Its result is recorded in configs/cbam/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py', '../_base_/attention_paramwise.py']

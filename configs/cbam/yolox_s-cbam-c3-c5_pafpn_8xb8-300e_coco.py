@@ -2,7 +2,7 @@
 
 spatialattn train configs/cbam/yolox_s-cbam-c3-c5_pafpn_8xb8-300e_coco.py
 
-Its result, once there is one, stands in configs/cbam/metafile.yml.
+Its result is recorded in configs/cbam/metafile.yml when it has been run.
 """
 
 _base_ = 'mmdet::yolox/yolox_s_8xb8-300e_coco.py'

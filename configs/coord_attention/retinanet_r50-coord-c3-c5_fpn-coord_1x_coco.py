@@ -2,7 +2,7 @@
 
 spatialattn train configs/coord_attention/retinanet_r50-coord-c3-c5_fpn-coord_1x_coco.py
 
-Its result, once there is one, stands in configs/coord_attention/metafile.yml.
+Its result is recorded in configs/coord_attention/metafile.yml when it has been run.
 """
 
 _base_ = './retinanet_r50-coord-c3-c5_fpn_1x_coco.py'

@@ -2,7 +2,7 @@
 
 spatialattn train configs/eca/faster-rcnn_r50-eca-c3-c5_fpn-eca_1x_coco.py
 
-Its result, once there is one, stands in configs/eca/metafile.yml.
+Its result is recorded in configs/eca/metafile.yml when it has been run.
 """
 
 _base_ = './faster-rcnn_r50-eca-c3-c5_fpn_1x_coco.py'

@@ -2,7 +2,7 @@
 
 spatialattn train configs/eca/faster-rcnn_r50-eca-c3-c5_fpn_1x_coco.py
 
-Its result, once there is one, stands in configs/eca/metafile.yml.
+Its result is recorded in configs/eca/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']

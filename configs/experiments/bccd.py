@@ -1,8 +1,9 @@
-"""Where does attention help on blood cells? Six arms, three seeds each.
+"""Attention on blood cells: six arms with three seeds each.
 
 spatialattn sweep configs/experiments/bccd.py --jobs 2 --cfg-options data_root=DIR
 
-The control has CBAM's parameters and no attention. Results: configs/bccd/metafile.yml.
+The control has as many parameters as CBAM and no attention. The results are in
+configs/bccd/metafile.yml.
 """
 
 baseline = 'baseline'

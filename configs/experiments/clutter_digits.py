@@ -1,11 +1,11 @@
-"""Where does attention help on the clutter digits? Sixteen arms, three seeds each.
+"""Attention on the clutter digits: sixteen arms with three seeds each.
 
 spatialattn scenes --out data/clutter_digits
 spatialattn sweep configs/experiments/clutter_digits.py --jobs 2
 
-The control has CBAM's parameters and no attention. Three arms show that the instrument works: the
-baseline again with other seeds must show no effect, twice the width must help, a quarter of the
-training must hurt. Results: configs/clutter_digits/metafile.yml.
+The control has as many parameters as CBAM and no attention. Three arms check the method itself: the
+baseline with other seeds must have no effect, twice the width must help, and a quarter of the
+training must hurt. The results are in configs/clutter_digits/metafile.yml.
 """
 
 baseline = 'baseline'

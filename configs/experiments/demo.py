@@ -1,10 +1,10 @@
-"""The demo: CBAM in the backbone and in the neck against no attention, two seeds each.
+"""The demo: CBAM in the backbone and in the neck against no attention, with two seeds each.
 
-Three epochs instead of the configs' four, so that it ends in a quarter of an hour.
+It trains for three epochs instead of the configs' four, so that it ends in a quarter of an hour.
 
 spatialattn demo
 
-It is the same as
+The command is the same as
 
 spatialattn scenes --out data/clutter_digits
 spatialattn sweep configs/experiments/demo.py --jobs 2

@@ -1,11 +1,11 @@
-"""Does the instrument see an arm that is really better? Twice the width, trained longer.
+"""A check of the method with an arm that is really better: twice the width, trained longer.
 
 spatialattn scenes --out data/clutter_digits
 spatialattn sweep configs/experiments/width.py --jobs 2
 
-After the four epochs of the other plan the seeds of one arm differ as much as arms do; after twelve
-they differ less. Half the width, to keep that short, against the whole. Results:
-configs/clutter_digits/width.yml.
+After the four epochs of the other plan, the seeds of one arm differ as much as the arms do; after
+twelve epochs they differ less. To keep the training short, half the width is compared with the
+whole. The results are in configs/clutter_digits/width.yml.
 """
 
 baseline = 'half'

@@ -2,7 +2,7 @@
 
 spatialattn train configs/global_context/faster-rcnn_r50_fpn-gc_1x_coco.py
 
-Its result, once there is one, stands in configs/global_context/metafile.yml.
+Its result is recorded in configs/global_context/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']

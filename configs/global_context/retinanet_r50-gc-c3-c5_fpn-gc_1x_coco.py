@@ -2,7 +2,7 @@
 
 spatialattn train configs/global_context/retinanet_r50-gc-c3-c5_fpn-gc_1x_coco.py
 
-Its result, once there is one, stands in configs/global_context/metafile.yml.
+Its result is recorded in configs/global_context/metafile.yml when it has been run.
 """
 
 _base_ = './retinanet_r50-gc-c3-c5_fpn_1x_coco.py'

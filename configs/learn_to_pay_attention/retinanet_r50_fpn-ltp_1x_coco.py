@@ -2,7 +2,7 @@
 
 spatialattn train configs/learn_to_pay_attention/retinanet_r50_fpn-ltp_1x_coco.py
 
-Its result, once there is one, stands in configs/learn_to_pay_attention/metafile.yml.
+Its result is recorded in configs/learn_to_pay_attention/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']

@@ -2,7 +2,7 @@
 
 spatialattn train configs/se/faster-rcnn_r50-se-c3-c5_fpn-se_1x_coco.py
 
-Its result, once there is one, stands in configs/se/metafile.yml.
+Its result is recorded in configs/se/metafile.yml when it has been run.
 """
 
 _base_ = './faster-rcnn_r50-se-c3-c5_fpn_1x_coco.py'

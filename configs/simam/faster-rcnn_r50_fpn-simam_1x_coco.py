@@ -2,7 +2,7 @@
 
 spatialattn train configs/simam/faster-rcnn_r50_fpn-simam_1x_coco.py
 
-Its result, once there is one, stands in configs/simam/metafile.yml.
+Its result is recorded in configs/simam/metafile.yml when it has been run.
 """
 
 _base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', '../_base_/attention_paramwise.py']

@@ -2,7 +2,7 @@
 
 spatialattn train configs/spatial_gate/faster-rcnn_r50-gate-c3-c5_fpn-gate_1x_coco.py
 
-Its result, once there is one, stands in configs/spatial_gate/metafile.yml.
+Its result is recorded in configs/spatial_gate/metafile.yml when it has been run.
 """
 
 _base_ = './faster-rcnn_r50-gate-c3-c5_fpn_1x_coco.py'

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingFile, UserError, did_you_mean, error_prefix
-from ..insertion.attach import SLOTS
 from ..io import read_json
 
 if TYPE_CHECKING:
@@ -251,6 +250,8 @@ def _check_plugins(path: str, part: dict) -> None:
     """Check the plugins of a ResNet, which MMDetection asserts without a message."""
     from mmdet.models.backbones.resnet import BasicBlock, ResNet
     from mmdet.registry import MODELS
+
+    from ..insertion.attach import SLOTS
 
     cls = _subclass(MODELS, part.get('type'), ResNet)
     if cls is None:

@@ -1,11 +1,11 @@
-"""Write the generated tables of the documents again, or check that they are current.
+"""Update the generated tables of the documents, or check that they are current.
 
     python tools/dev/generated.py            write
     python tools/dev/generated.py --check    exit 1 and name the file when a table has drifted
 
-A table stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in any Markdown file of the
-repository; NAME is a key of BLOCKS, its value ``'module:function'``, which returns Markdown. The
-module is one of the package, or a script beside this one.
+A table is the text between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in any Markdown file
+of the repository. NAME is a key of BLOCKS; its value is ``'module:function'``, which returns
+Markdown. The module is one of the package, or a script beside this one.
 """
 
 import argparse
@@ -31,7 +31,7 @@ sys.path.append(str(ROOT / 'tools/dev'))
 
 
 def render(text: str) -> str:
-    """Return ``text`` with the content of every generated block made anew."""
+    """Return ``text`` with the content of every generated block updated."""
 
     def fill(match: re.Match) -> str:
         module, function = BLOCKS[match.group(2)].split(':')
@@ -42,7 +42,7 @@ def render(text: str) -> str:
 
 
 def documents() -> list[Path]:
-    """Return the Markdown files that may hold generated blocks."""
+    """Return the Markdown files that may contain generated blocks."""
     folders = ('mmdet_spatialattn', 'configs', 'tools')
     return [*ROOT.glob('*.md'), *(path for f in folders for path in (ROOT / f).rglob('*.md'))]
 

@@ -1,8 +1,8 @@
-"""BCCD: blood cells under the microscope, three classes, overlapping; at half their size.
+"""BCCD: overlapping blood cells under the microscope, three classes; images at half their size.
 
 364 images of 640x480 in COCO's layout below ``data_root``: ``images/`` and
 ``annotations/{train,val,test}.json``. Source: https://github.com/Shenggan/BCCD_Dataset (MIT).
-Another folder: ``--cfg-options data_root=DIR``.
+For another folder use ``--cfg-options data_root=DIR``.
 """
 
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'

@@ -1,8 +1,8 @@
 """Clutter digits, as ``spatialattn scenes --out data/clutter_digits`` writes them.
 
-Another folder: ``--cfg-options data_root=DIR``. An epoch shows every training scene once, at one of
-its levels: further levels of a scene teach less than further scenes. No flips: a mirrored digit is
-none.
+For another folder use ``--cfg-options data_root=DIR``. An epoch shows every training scene once, at
+one of its levels, because further levels of a scene teach less than further scenes. Images are not
+flipped, because mirrored digits are not valid digits.
 """
 
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'

@@ -1,9 +1,9 @@
 """A narrow RetinaNet that trains from scratch on a laptop: ResNet-18 of width 32, FPN of 64.
 
-Three levels with anchors from 16 pixels, for objects of 16 to 100 pixels. Nothing is pretrained,
-hence nothing is frozen, every norm learns, and pyramid and head have norms too: without them a
-short training from scratch learns more slowly. The head is shared by levels whose statistics
-differ, hence its norm is by groups.
+It has three levels with anchors from 16 pixels, for objects of 16 to 100 pixels. Nothing is
+pretrained, and therefore nothing is frozen, every norm learns, and pyramid and head have norms too:
+without them a short training from scratch learns more slowly. The levels share the head but differ
+in their statistics, and therefore its norm is a GroupNorm.
 """
 
 _base_ = 'mmdet::_base_/models/retinanet_r50_fpn.py'

@@ -1,9 +1,8 @@
-"""Training from scratch: a short warm-up, then a cosine down to nothing at the last epoch.
+"""Training from scratch: a short warm-up, then a cosine that reaches 0 at the last epoch.
 
-The cosine follows ``train_cfg.max_epochs``, so that a longer or shorter training is that one key.
-The learning rate is for batches of two, which learn faster here than larger ones: a short training
-wants many steps.
-Validation once, at the end.
+The cosine follows ``train_cfg.max_epochs``, so that this key alone sets the length of a training.
+The learning rate is for batches of two, which learn faster here than larger ones, because a short
+training needs many steps. The detector is validated once, at the end.
 """
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=1000)
