@@ -68,7 +68,8 @@ def _show(record: 'AttentionRecord') -> None:
     import re
 
     counts = ', '.join(f'{count:,} at {width}' for width, count in record.counts().items())
-    print(f'{record.name} ({record.family}{", guided" * record.guided})\n')
+    guided = ', guided' if record.guided else ''
+    print(f'{record.name} ({record.family}{guided})\n')
     print(f'paper       {record.paper}')
     print(f'parameters  {counts} channels')
     print(f'start       {record.initial_effect()}')
