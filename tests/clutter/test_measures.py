@@ -154,8 +154,8 @@ def test_image_measures_equal_pixel_counts(seed):
     data = random_set(seed, n_boxes=40)
     measured = image_measures(**data)
     for index in range(len(data['image_size'])):
-        mine = (data['image'] == index) & ~data['crowd']
-        boxes, masks = data['boxes'][mine], raster(data['boxes'][mine])
+        members = (data['image'] == index) & ~data['crowd']
+        boxes, masks = data['boxes'][members], raster(data['boxes'][members])
         pairs = list(itertools.combinations(range(len(boxes)), 2))
         centres = boxes[:, :2] + boxes[:, 2:] / 2
         inside = [
@@ -168,7 +168,7 @@ def test_image_measures_equal_pixel_counts(seed):
             'crowd_index': sum(inside) / max(len(boxes), 1),
             'overlap_ratio': sum((masks[a] & masks[b]).sum() for a, b in pairs) / max(union, 1),
             'area_share': union / 1600,
-            'n_categories': len(set(data['category'][mine])),
+            'n_categories': len(set(data['category'][members])),
         }
         assert {name: values[index] for name, values in measured.items()} == pytest.approx(expected)
 
@@ -179,12 +179,12 @@ def test_the_union_equals_inclusion_and_exclusion(seed):
     owner = rng.integers(0, 5, 25)  # owner 5 has no box
     corners = np.sort(rng.random((25, 2, 2)), axis=1).reshape(25, 4)
     expected = np.zeros(6)
-    for mine in range(5):
-        boxes = corners[owner == mine]
+    for index in range(5):
+        boxes = corners[owner == index]
         for n in range(1, len(boxes) + 1):
-            for some in itertools.combinations(boxes, n):
-                low, high = np.max(some, axis=0)[:2], np.min(some, axis=0)[2:]
-                expected[mine] -= (-1) ** n * np.prod(np.clip(high - low, 0, None))
+            for subset in itertools.combinations(boxes, n):
+                low, high = np.max(subset, axis=0)[:2], np.min(subset, axis=0)[2:]
+                expected[index] -= (-1) ** n * np.prod(np.clip(high - low, 0, None))
     assert union_area(owner, corners, 6) == pytest.approx(expected, abs=1e-12)
 
 

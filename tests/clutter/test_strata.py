@@ -106,14 +106,14 @@ def test_a_false_detection_is_charged_to_the_object_it_overlaps_best_else_the_ne
     truth = truth_of([0, 0, 10, 10], [8, 0, 40, 40], [80, 80, 5, 5], images=[1, 1, 1])
     strata = Stratification(np.array([0, 1, 2]), ('a', 'b', 'c'))
     boxes = [[0, 0, 12, 12], [20, 10, 30, 30], [95, 95, 3, 3], [0, 60, 4, 4]]
-    found = load_detections(
+    detections = load_detections(
         [{'image_id': 1, 'category_id': 1, 'bbox': box, 'score': 0.5} for box in boxes]
         + [{'image_id': 2, 'category_id': 1, 'bbox': boxes[2], 'score': 0.5}],
         truth,
     )
     # By overlap; by overlap; nearest; nearest centre (that of the first object is 57 away, of the
     # second 50); an image without objects.
-    assert charged_strata(truth, found, strata).tolist() == [0, 1, 2, 1, 0]
+    assert charged_strata(truth, detections, strata).tolist() == [0, 1, 2, 1, 0]
 
 
 def test_scopes_are_strata_crossed_with_sizes_and_bounds_belong_to_both():
@@ -138,11 +138,13 @@ def test_a_stratum_drawn_at_random_scores_as_the_whole_does():
     """Of AP after the lift of small samples is taken off, and of MR^-2 as it is."""
     from tools.benchmarks.evaluation import synthetic
 
-    truth, (found,) = synthetic(n_images=600, n_classes=12, n_objects=6000, n_detections=24_000)
+    truth, (detections,) = synthetic(
+        n_images=600, n_classes=12, n_objects=6000, n_detections=24_000
+    )
     truth = load_annotations(truth)
-    found = load_detections(found, truth)
+    detections = load_detections(detections, truth)
     rng = np.random.default_rng(0)
-    draws = [evaluate(truth, found, strata=random_strata(rng, len(truth))) for _ in range(12)]
+    draws = [evaluate(truth, detections, strata=random_strata(rng, len(truth))) for _ in range(12)]
     overall = draws[0].overall
     assert 0.15 < overall['AP'] < 0.6
     for name in ('tenth', 'third', 'most'):

@@ -65,11 +65,11 @@ def test_arrays_hold_what_the_file_says():
 
 def test_detections_hold_what_the_file_says(tmp_path):
     (tmp_path / 'r.json').write_text(json.dumps(RESULT))
-    found = load_detections(tmp_path / 'r.json', load_annotations(GROUND_TRUTH))
-    assert (found.image.tolist(), found.category.tolist()) == ([1], [1])
-    assert (found.boxes.tolist(), found.scores.tolist()) == ([[1, 2, 3, 4]], [0.5])
-    assert found.area.tolist() == [12]
-    assert found.masks is None
+    detections = load_detections(tmp_path / 'r.json', load_annotations(GROUND_TRUTH))
+    assert (detections.image.tolist(), detections.category.tolist()) == ([1], [1])
+    assert (detections.boxes.tolist(), detections.scores.tolist()) == ([[1, 2, 3, 4]], [0.5])
+    assert detections.area.tolist() == [12]
+    assert detections.masks is None
 
 
 def test_no_detections_is_a_result():
@@ -78,20 +78,20 @@ def test_no_detections_is_a_result():
 
 def test_loaded_data_passes_through():
     truth = load_annotations(GROUND_TRUTH)
-    found = load_detections(RESULT, truth)
+    detections = load_detections(RESULT, truth)
     assert load_annotations(truth) is truth
-    assert load_detections(found, truth) is found
+    assert load_detections(detections, truth) is detections
 
 
 def test_area_of_masks_without_boxes_is_that_of_the_mask(repository):
     folder = repository / 'tests' / 'data' / 'val2014_100'
     truth = load_annotations(folder / 'instances_val2014_100.json')
-    found = load_detections(
+    detections = load_detections(
         folder / 'instances_val2014_fakesegm100_results.json', truth, iou_type='segm'
     )
-    assert len(found.masks) == len(found) == 734
-    assert found.area[0] == 53487  # of 84,668 pixels in its box
-    assert found.boxes[0].tolist() == [259, 41, 347, 244]
+    assert len(detections.masks) == len(detections) == 734
+    assert detections.area[0] == 53487  # of 84,668 pixels in its box
+    assert detections.boxes[0].tolist() == [259, 41, 347, 244]
 
 
 @pytest.mark.parametrize(
@@ -257,11 +257,11 @@ def test_no_mutation_of_a_file_gives_another_error_than_our_own(data):
 )
 def test_no_list_of_detections_gives_another_error_than_our_own(entries):
     try:
-        found = load_detections(entries, load_annotations(GROUND_TRUTH), iou_type='segm')
+        detections = load_detections(entries, load_annotations(GROUND_TRUTH), iou_type='segm')
     except UserError:
         return
-    assert np.isfinite(found.boxes).all()
-    assert np.isfinite(found.scores).all()
+    assert np.isfinite(detections.boxes).all()
+    assert np.isfinite(detections.scores).all()
 
 
 @settings(max_examples=200, deadline=None)

@@ -24,7 +24,7 @@ def random_problem(
     Images without objects, classes without objects, crowd regions, boxes that leave the image,
     areas that are not those of the boxes, ids that are not in order.
     """
-    annotations, found = [], []
+    annotations, entries = [], []
     image_ids = (rng.permutation(n_images * 3)[:n_images] + 1).tolist()
     category_ids = (rng.permutation(n_classes * 2)[:n_classes] + 1).tolist()
     used_classes = category_ids[: max(1, n_classes - 1)]
@@ -45,13 +45,13 @@ def random_problem(
             )
         for _ in range(rng.integers(0, detections + 1)):
             if len(boxes) and rng.random() < 0.7:
-                which = rng.integers(len(boxes))
-                box = boxes[which] * np.exp(rng.normal(0, 0.08, 4))
-                category_id = classes[which] if rng.random() < 0.8 else rng.choice(category_ids)
+                index = rng.integers(len(boxes))
+                box = boxes[index] * np.exp(rng.normal(0, 0.08, 4))
+                category_id = classes[index] if rng.random() < 0.8 else rng.choice(category_ids)
             else:
                 box = np.concatenate([rng.uniform(-10, side, 2), np.exp(rng.uniform(1.5, 4.8, 2))])
                 category_id = rng.choice(category_ids)
-            found.append(
+            entries.append(
                 {
                     'image_id': image_id,
                     'category_id': int(category_id),
@@ -60,16 +60,16 @@ def random_problem(
                 }
             )
     rng.shuffle(annotations)
-    rng.shuffle(found)
+    rng.shuffle(entries)
     truth = {
         'images': [{'id': i, 'width': side, 'height': side} for i in image_ids],
         'categories': [{'id': k, 'name': f'class {k}'} for k in category_ids],
         'annotations': annotations,
     }
-    return truth, found
+    return truth, entries
 
 
-def with_masks(rng, truth, found):
+def with_masks(rng, truth, detections):
     """Give every object and detection a polygon inside its box."""
 
     def polygon(box):
@@ -78,19 +78,19 @@ def with_masks(rng, truth, found):
         points = np.stack([x + w * (1 + np.cos(angles)) / 2, y + h * (1 + np.sin(angles)) / 2], 1)
         return [points.round(1).ravel().tolist()]
 
-    for entry in (*truth['annotations'], *found):
+    for entry in (*truth['annotations'], *detections):
         entry['segmentation'] = polygon(entry['bbox'])
-    return truth, found
+    return truth, detections
 
 
-def pycocotools_evaluate(truth, found, iou_type='bbox', caps=(1, 10, 100)):
+def pycocotools_evaluate(truth, detections, iou_type='bbox', caps=(1, 10, 100)):
     """Run pycocotools on copies; returns its ``COCOeval`` after ``accumulate``."""
     with contextlib.redirect_stdout(io.StringIO()):
         ground, results = COCO(), COCO()
         ground.dataset = copy.deepcopy(truth)
         ground.createIndex()
-        if found:
-            results = ground.loadRes(copy.deepcopy(found))
+        if detections:
+            results = ground.loadRes(copy.deepcopy(detections))
         else:  # loadRes cannot say that nothing was found
             results.dataset = {**ground.dataset, 'annotations': []}
             results.createIndex()

@@ -31,13 +31,13 @@ def problem(seed=0, n_images=12, n_classes=3):
             row = {'id': len(data['annotations']) + 1, 'image_id': image_id, 'bbox': box}
             row |= {'category_id': classes[k]['id'], 'area': box[2] * box[3]}
             data['annotations'].append({**row, 'iscrowd': int(rng.random() < 0.1)})
-        found = np.repeat(boxes, 3, axis=0) + rng.normal(0, 3, (3 * n, 4))
-        found = np.concatenate([found, rng.uniform(5, 60, (5, 4))])
-        found[:, 2:] = found[:, :2] + found[:, 2:].clip(1)
+        predicted = np.repeat(boxes, 3, axis=0) + rng.normal(0, 3, (3 * n, 4))
+        predicted = np.concatenate([predicted, rng.uniform(5, 60, (5, 4))])
+        predicted[:, 2:] = predicted[:, :2] + predicted[:, 2:].clip(1)
         guess = np.concatenate([label.repeat(3), rng.integers(0, n_classes, 5)])
         prediction = {
-            'bboxes': torch.tensor(found, dtype=torch.float32),
-            'scores': torch.tensor(rng.random(len(found)), dtype=torch.float32),
+            'bboxes': torch.tensor(predicted, dtype=torch.float32),
+            'scores': torch.tensor(rng.random(len(predicted)), dtype=torch.float32),
             'labels': torch.tensor(guess),
         }
         samples.append({'img_id': image_id, 'ori_shape': (150, 200), 'pred_instances': prediction})
@@ -75,20 +75,20 @@ def test_the_keys_and_numbers_of_coco_metric_stay(tmp_path, seed):
     data, samples = problem(seed)
     options = dict(ann_file=write(tmp_path, data), classwise=True)
     expected, _ = run(CocoMetric, data, samples, **options)
-    found, _ = run(ClutterCocoMetric, data, samples, **options)
+    metrics, _ = run(ClutterCocoMetric, data, samples, **options)
     assert expected['coco/bbox_mAP'] > 0.1
-    assert {name: found.pop(name) for name in expected} == expected
-    assert set(found) == {
-        f'clutter/{stratum}_{what}'
+    assert {name: metrics.pop(name) for name in expected} == expected
+    assert set(metrics) == {
+        f'clutter/{stratum}_{suffix}'
         for stratum in ('clean', 'touching', 'crowded')
-        for what in ('AP', 'objects')
+        for suffix in ('AP', 'objects')
     }
 
 
 def test_every_stratum_has_the_numbers_of_evaluate(tmp_path):
     data, samples = problem()
     prefix = str(tmp_path / 'kept' / 'arm')
-    found, metric = run(
+    metrics, metric = run(
         ClutterCocoMetric,
         data,
         samples,
@@ -102,21 +102,23 @@ def test_every_stratum_has_the_numbers_of_evaluate(tmp_path):
     assert len(expected.strata) == 2
     for stratum in expected.strata:
         ap = expected.metrics[stratum.name]['AP']
-        assert found[f'clutter/{stratum.name}_AP'] == ap
-    counts = [found[f'clutter/{stratum.name}_objects'] for stratum in expected.strata]
+        assert metrics[f'clutter/{stratum.name}_AP'] == ap
+    counts = [metrics[f'clutter/{stratum.name}_objects'] for stratum in expected.strata]
     assert sum(counts) == sum(not row['iscrowd'] for row in data['annotations'])
-    assert round(expected.overall['AP'], 3) == found['coco/bbox_mAP']
+    assert round(expected.overall['AP'], 3) == metrics['coco/bbox_mAP']
 
 
 def test_masks_are_evaluated_beside_boxes(tmp_path):
     data, samples = with_masks(*problem(n_images=6))
     options = dict(ann_file=write(tmp_path, data), metric=['bbox', 'segm'])
     expected, _ = run(CocoMetric, data, samples, **options)
-    found, _ = run(ClutterCocoMetric, data, samples, outfile_prefix=str(tmp_path / 'x'), **options)
-    assert {name: found[name] for name in expected} == expected
+    metrics, _ = run(
+        ClutterCocoMetric, data, samples, outfile_prefix=str(tmp_path / 'x'), **options
+    )
+    assert {name: metrics[name] for name in expected} == expected
     expected = evaluate(tmp_path / 'ann.json', tmp_path / 'x.segm.json', iou_type='segm')
     crowded = expected.metrics['crowded']
-    assert found['clutter/crowded_segm_AP'] == crowded['AP']
+    assert metrics['clutter/crowded_segm_AP'] == crowded['AP']
     alone, _ = run(ClutterCocoMetric, data, samples, **{**options, 'metric': 'segm'})
     assert alone['clutter/crowded_AP'] == crowded['AP']
 
@@ -132,9 +134,9 @@ def test_without_a_file_the_objects_of_the_samples_count(tmp_path):
                 label = numbers[row['category_id']]
                 instance = {'bbox': [x, y, x + w, y + h], 'bbox_label': label}
                 sample['instances'].append({**instance, 'ignore_flag': row['iscrowd']})
-    found, _ = run(ClutterCocoMetric, data, samples)
+    metrics, _ = run(ClutterCocoMetric, data, samples)
     expected, _ = run(ClutterCocoMetric, data, samples, ann_file=write(tmp_path, data))
-    assert found == expected
+    assert metrics == expected
 
 
 def test_classes_that_the_detector_does_not_know_cover_but_are_not_scored(tmp_path):
@@ -144,16 +146,16 @@ def test_classes_that_the_detector_does_not_know_cover_but_are_not_scored(tmp_pa
         sample['pred_instances']['labels'][:] = 0
     options = dict(ann_file=write(tmp_path, data), classes=['class 0'])
     expected, _ = run(CocoMetric, data, samples, **options)
-    found, _ = run(ClutterCocoMetric, data, samples, **options)
-    assert {name: found[name] for name in expected} == expected
-    counts = [found[f'clutter/{name}_objects'] for name in ('clean', 'touching', 'crowded')]
+    metrics, _ = run(ClutterCocoMetric, data, samples, **options)
+    assert {name: metrics[name] for name in expected} == expected
+    counts = [metrics[f'clutter/{name}_objects'] for name in ('clean', 'touching', 'crowded')]
     assert sum(counts) == sum(not row['iscrowd'] for row in known)
     # One stratum holds all: its AP is the overall one, over the known class.
     whole, _ = run(ClutterCocoMetric, data, samples, strata='cover:2', **options)
     assert whole['clutter/cover < 2_AP'] == pytest.approx(expected['coco/bbox_mAP'], abs=6e-4)
     alone = {**data, 'annotations': known, 'categories': data['categories'][:1]}
     fewer, _ = run(ClutterCocoMetric, alone, samples, ann_file=write(tmp_path, alone))
-    assert found['clutter/clean_objects'] < fewer['clutter/clean_objects']
+    assert metrics['clutter/clean_objects'] < fewer['clutter/clean_objects']
 
 
 def test_nothing_detected_is_an_ap_of_zero_and_an_empty_stratum_is_undefined(tmp_path):
@@ -161,9 +163,9 @@ def test_nothing_detected_is_an_ap_of_zero_and_an_empty_stratum_is_undefined(tmp
     for sample in samples:
         sample['pred_instances'] = {k: v[:0] for k, v in sample['pred_instances'].items()}
     path = write(tmp_path, data)
-    found, _ = run(ClutterCocoMetric, data, samples, ann_file=path, strata='cover:2')
+    metrics, _ = run(ClutterCocoMetric, data, samples, ann_file=path, strata='cover:2')
     n = sum(not row['iscrowd'] for row in data['annotations'])
-    assert found == {
+    assert metrics == {
         'clutter/cover < 2_AP': 0,
         'clutter/cover < 2_objects': n,
         'clutter/cover >= 2_AP': -1,
@@ -186,8 +188,8 @@ def test_detections_are_kept_beside_the_log_of_the_run(tmp_path):
 
 def test_a_prefix_of_ones_own_stands_before_everything(tmp_path):
     data, samples = problem(n_images=3)
-    found, _ = run(ClutterCocoMetric, data, samples, ann_file=write(tmp_path, data), prefix='val')
-    assert 'val/bbox_mAP' in found and 'val/clutter/clean_AP' in found
+    metrics, _ = run(ClutterCocoMetric, data, samples, ann_file=write(tmp_path, data), prefix='val')
+    assert 'val/bbox_mAP' in metrics and 'val/clutter/clean_AP' in metrics
 
 
 def test_only_formatting_evaluates_nothing(tmp_path):
@@ -220,7 +222,7 @@ with open(f'{folder}/samples.pkl', 'rb') as file:
 metric = ClutterCocoMetric(ann_file=f'{folder}/ann.json', outfile_prefix=f'{folder}/kept')
 metric.dataset_meta = dict(classes=classes)
 metric.process({}, samples[rank::2])
-with open(f'{folder}/found{rank}.json', 'w') as file:
+with open(f'{folder}/metrics{rank}.json', 'w') as file:
     json.dump(metric.evaluate(len(samples)), file)
 """
 
@@ -236,5 +238,5 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
     ]
     assert [worker.wait(timeout=200) for worker in workers] == [0, 0]
     for rank in range(2):
-        assert json.loads((tmp_path / f'found{rank}.json').read_text()) == expected
+        assert json.loads((tmp_path / f'metrics{rank}.json').read_text()) == expected
     assert [path.name for path in tmp_path.glob('kept*')] == ['kept.bbox.json']

@@ -29,12 +29,12 @@ def task_of(truth, **kwargs):
     return EvaluationTask(annotations, stratify(annotations), **kwargs)
 
 
-def evaluate_with_replicates(truth, found):
+def evaluate_with_replicates(truth, detections):
     task = task_of(truth)
-    return evaluate_run(task, load_detections(found, task.annotations))
+    return evaluate_run(task, load_detections(detections, task.annotations))
 
 
-def written_out(truth, found, counts):
+def written_out(truth, detections, counts):
     """The data set in which image ``i`` (by id) occurs ``counts[i]`` times, with ids of its own."""
     ids = sorted(image['id'] for image in truth['images'])
     copies = {i: [i * 1000 + n for n in range(count)] for i, count in zip(ids, counts)}
@@ -45,18 +45,20 @@ def written_out(truth, found, counts):
         for new in copies[entry['image_id']]:
             number = len(out['annotations']) + 1
             out['annotations'].append({**entry, 'image_id': new, 'id': number})
-    return out, [{**entry, 'image_id': new} for entry in found for new in copies[entry['image_id']]]
+    return out, [
+        {**entry, 'image_id': new} for entry in detections for new in copies[entry['image_id']]
+    ]
 
 
 def test_counted_images_equal_images_written_out():
-    truth, found = random_problem(
+    truth, detections = random_problem(
         np.random.default_rng(5), n_images=30, n_classes=3, objects=9, detections=25, ties=False
     )
     task = task_of(truth)
-    run = evaluate_run(task, load_detections(found, task.annotations), n_boot=20, seed=3)
+    run = evaluate_run(task, load_detections(detections, task.annotations), n_boot=20, seed=3)
     counts = np.concatenate([draw_weights(np.arange(30), 3, block) for block in range(2)], axis=1)
     for b in range(21):
-        data = written_out(truth, found, counts[:, b])
+        data = written_out(truth, detections, counts[:, b])
         evaluator = pycocotools_evaluate(*data)
         stats = np.where(evaluator.stats == -1, np.nan, evaluator.stats)  # no object
         expected = dict(zip(['AP', 'AP50', 'AP75', 's', 'm', 'l'], stats))
@@ -72,14 +74,14 @@ def test_counted_images_equal_images_written_out():
 
 def test_counted_images_equal_images_written_out_in_strata():
     """A stratum in a replicate is the stratum of the data set written out, measure by measure."""
-    truth, found = random_problem(
+    truth, detections = random_problem(
         np.random.default_rng(8), n_images=25, n_classes=2, objects=9, detections=25, ties=False
     )
     task = task_of(truth)
-    run = evaluate_run(task, load_detections(found, task.annotations), n_boot=9, seed=1)
+    run = evaluate_run(task, load_detections(detections, task.annotations), n_boot=9, seed=1)
     counts = draw_weights(np.arange(25), 1, 0)
     for b in range(10):
-        again = evaluate_with_replicates(*written_out(truth, found, counts[:, b]))
+        again = evaluate_with_replicates(*written_out(truth, detections, counts[:, b]))
         for s, name in enumerate(task.strata.names):
             for metric, value in again.evaluation.metrics[name].items():
                 if metric != 'AP_lift':
@@ -94,23 +96,23 @@ def test_counted_images_equal_images_written_out_in_strata():
 
 def test_a_counted_group_equals_its_images_written_out():
     """Three images share a scene; pycocotools evaluates the resampled scenes written out."""
-    truth, found = random_problem(
+    truth, detections = random_problem(
         np.random.default_rng(6), n_images=36, n_classes=2, objects=6, detections=15, ties=False
     )
     scenes = {image['id']: 'xyz'[i % 3] * (i // 9 + 1) for i, image in enumerate(truth['images'])}
     for image in truth['images']:
         image['scene'] = scenes[image['id']]
     task = task_of(truth, group_by='scene')
-    run = evaluate_run(task, load_detections(found, task.annotations), n_boot=12, seed=2)
+    run = evaluate_run(task, load_detections(detections, task.annotations), n_boot=12, seed=2)
     rng = np.random.default_rng([2, 0])
     names = list(dict.fromkeys(scenes[i] for i in sorted(scenes)))
     draws = rng.integers(0, 12, (LANES, 12))
     for b in range(1, 13):
         drawn = [names[n] for n in draws[b]]
         counts = [drawn.count(scenes[i]) for i in sorted(scenes)]
-        expected = pycocotools_evaluate(*written_out(truth, found, counts)).stats[0]
+        expected = pycocotools_evaluate(*written_out(truth, detections, counts)).stats[0]
         assert run.replicates[CurveKey(Scope(), 'AP')][b] == pytest.approx(expected, abs=1e-12)
-    whole = pycocotools_evaluate(truth, found).stats[0]
+    whole = pycocotools_evaluate(truth, detections).stats[0]
     assert run.replicates[CurveKey(Scope(), 'AP')][0] == pytest.approx(whole, abs=1e-12)
 
 
@@ -127,19 +129,19 @@ def test_replicates_are_multinomial_and_the_first_is_the_data():
 def test_neither_threads_nor_the_number_of_replicates_change_a_replicate():
     from concurrent.futures import ThreadPoolExecutor
 
-    truth, found = random_problem(np.random.default_rng(2), n_images=20)
+    truth, detections = random_problem(np.random.default_rng(2), n_images=20)
     task = task_of(truth)
-    found = load_detections(found, task.annotations)
-    one = evaluate_run(task, found, n_boot=40, seed=7).replicates
+    detections = load_detections(detections, task.annotations)
+    one = evaluate_run(task, detections, n_boot=40, seed=7).replicates
     with ThreadPoolExecutor(4) as pool:
-        many = evaluate_run(task, found, n_boot=70, seed=7, map_fn=pool.map).replicates
+        many = evaluate_run(task, detections, n_boot=70, seed=7, map_fn=pool.map).replicates
     for key, values in one.items():
         np.testing.assert_array_equal(values, many[key][:41])
 
 
-def log_average_miss_rate(truth, found):
+def log_average_miss_rate(truth, detections):
     """MR^-2 of one class with a loop: for each rate, the detections above a score that keep it."""
-    evaluator = pycocotools_evaluate(truth, found)
+    evaluator = pycocotools_evaluate(truth, detections)
     images = [e for e in evaluator.evalImgs[: len(truth['images'])] if e is not None]
     n_objects = sum((e['gtIgnore'] == 0).sum() for e in images)
     rows = [
@@ -164,11 +166,11 @@ def log_average_miss_rate(truth, found):
 
 def test_the_miss_rate_is_that_of_a_loop():
     for seed in range(10):
-        truth, found = random_problem(
+        truth, detections = random_problem(
             np.random.default_rng(seed), n_images=40, n_classes=1, ties=False, detections=20
         )
-        expected = log_average_miss_rate(truth, found)
-        assert evaluate(truth, found).overall['MR'] == pytest.approx(expected, abs=1e-12)
+        expected = log_average_miss_rate(truth, detections)
+        assert evaluate(truth, detections).overall['MR'] == pytest.approx(expected, abs=1e-12)
 
 
 def test_in_a_stratum_the_miss_rate_counts_every_false_detection():
@@ -182,13 +184,13 @@ def test_in_a_stratum_the_miss_rate_counts_every_false_detection():
             for i in range(1, 4)
         ],
     }
-    found = [
+    detections = [
         {'image_id': 1, 'category_id': 1, 'bbox': box, 'score': 0.9},
         {'image_id': 3, 'category_id': 1, 'bbox': [50, 0, 10, 10], 'score': 0.8},
         {'image_id': 2, 'category_id': 1, 'bbox': box, 'score': 0.7},
     ]
     labels = Stratification(np.array([0, 0, 1]), ('first', 'second'))
-    result = evaluate(truth, found, strata=labels)
+    result = evaluate(truth, detections, strata=labels)
     # One false detection is 1/3 per image: allowed at the rates 0.562 and 1 of the nine only.
     misses = np.array([1 / 2] * 7 + [1e-10] * 2)
     assert result.metrics['first']['MR'] == pytest.approx(np.exp(np.log(misses).mean()))
@@ -197,7 +199,7 @@ def test_in_a_stratum_the_miss_rate_counts_every_false_detection():
     assert result.overall['MR'] == pytest.approx(np.exp(np.log(misses).mean()))
 
 
-def tide_of(truth, found):
+def tide_of(truth, detections):
     from tidecv import TIDE, Data
     from tidecv.errors import main_errors as kinds
 
@@ -207,7 +209,7 @@ def tide_of(truth, found):
         add(entry['image_id'], entry['category_id'], entry['bbox'])
     for image in truth['images']:
         ground.add_image(image['id'], str(image['id']))
-    for entry in found:
+    for entry in detections:
         results.add_detection(
             entry['image_id'], entry['category_id'], entry['score'], entry['bbox']
         )
@@ -235,15 +237,15 @@ def test_error_types_are_those_of_tide():
     """Where the two agree on what is evaluated: no crowd, objects of every class."""
     compared = 0
     for seed in range(40):
-        truth, found = random_problem(
+        truth, detections = random_problem(
             np.random.default_rng([seed, 3]),
             n_images=12, n_classes=3, objects=8, detections=20, crowd=0, ties=False,
         )  # fmt: skip
         present = {entry['category_id'] for entry in truth['annotations']}
         truth['categories'] = [k for k in truth['categories'] if k['id'] in present]
-        found = [entry for entry in found if entry['category_id'] in present]
-        ap, gains, counts = tide_of(copy.deepcopy(truth), copy.deepcopy(found))
-        run = evaluate_with_replicates(truth, found)
+        detections = [entry for entry in detections if entry['category_id'] in present]
+        ap, gains, counts = tide_of(copy.deepcopy(truth), copy.deepcopy(detections))
+        run = evaluate_with_replicates(truth, detections)
         if run.evaluation.overall['AP50'] != pytest.approx(ap, abs=1e-9):
             continue  # matched otherwise: TIDE takes the best object, COCO the best that is free
         compared += 1
@@ -267,13 +269,13 @@ def test_the_jaccard_index_of_one_class_by_hand():
             {'id': 3, 'image_id': 2, 'category_id': 1, 'bbox': [0, 0, 10, 10], 'area': 100},
         ],
     }
-    found = [
+    detections = [
         # The first could take either object, the second only the one on the left.
         {'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 10, 10], 'score': 0.9},
         {'image_id': 1, 'category_id': 1, 'bbox': [-3, 0, 10, 10], 'score': 0.8},
         {'image_id': 1, 'category_id': 1, 'bbox': [70, 0, 10, 10], 'score': 0.05},
     ]
-    result = evaluate(truth, found)
+    result = evaluate(truth, detections)
     # Above 0.1: 2 / (2 + 2 - 2) in the first image, 0 in the second.
     assert result.overall['JI'] == pytest.approx(0.5)
     assert result.metrics['crowded']['JI'] == pytest.approx(1)
@@ -287,7 +289,7 @@ def test_the_jaccard_index_is_that_of_a_matching_library():
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     for seed in range(10):
-        truth, found = random_problem(
+        truth, detections = random_problem(
             np.random.default_rng(seed), n_classes=1, objects=12, detections=30, crowd=0
         )
         best = 0
@@ -296,7 +298,9 @@ def test_the_jaccard_index_is_that_of_a_matching_library():
             for image in truth['images']:
                 objects = [e['bbox'] for e in truth['annotations'] if e['image_id'] == image['id']]
                 above = [
-                    e['bbox'] for e in found if e['image_id'] == image['id'] and e['score'] > level
+                    e['bbox']
+                    for e in detections
+                    if e['image_id'] == image['id'] and e['score'] > level
                 ]
                 pairs = 0
                 if objects and above:
@@ -305,4 +309,4 @@ def test_the_jaccard_index_is_that_of_a_matching_library():
                 if objects or above:
                     ratios.append(pairs / (len(objects) + len(above) - pairs))
             best = max(best, np.mean(ratios))
-        assert evaluate(truth, found).overall['JI'] == pytest.approx(best)
+        assert evaluate(truth, detections).overall['JI'] == pytest.approx(best)

@@ -34,9 +34,9 @@ def task_with_strata(labels, names=('few', 'many'), **kwargs):
 
 def test_the_overall_metrics_are_those_of_pycocotools_or_refused():
     for seed in range(20):
-        truth, found = random_problem(np.random.default_rng([seed, 5]), objects=2)
-        expected = pycocotools_evaluate(truth, found).stats.tolist()
-        metrics = evaluate(truth, found).overall
+        truth, detections = random_problem(np.random.default_rng([seed, 5]), objects=2)
+        expected = pycocotools_evaluate(truth, detections).stats.tolist()
+        metrics = evaluate(truth, detections).overall
         assert list(metrics)[9:13] == ['ARs', 'ARm', 'ARl', 'MR']
         got = [metrics[name] for name in list(metrics)[:12]]
         assert [-1 if isinstance(value, Refused) else value for value in got] == expected

@@ -18,12 +18,12 @@ from mmdet_spatialattn.evaluation.metrics import (
 from .synthetic import pycocotools_evaluate, random_problem, with_masks
 
 
-def statistics(truth, found, iou_type='bbox', caps=(1, 10, 100)):
+def statistics(truth, detections, iou_type='bbox', caps=(1, 10, 100)):
     truth = load_annotations(truth)
-    found = load_detections(found, truth, iou_type=iou_type)
+    detections = load_detections(detections, truth, iou_type=iou_type)
     inside = members(all_scopes(0), truth.area, truth.category) & ~truth.iscrowd
-    charged = members(all_scopes(0), found.area, found.category)
-    matches = match(truth, found, inside, charged, max_detections=caps[-1])
+    charged = members(all_scopes(0), detections.area, detections.category)
+    matches = match(truth, detections, inside, charged, max_detections=caps[-1])
     n_objects = count_objects(truth.category, inside, len(truth.category_ids))
     return coco_statistics(matches, n_objects, caps)
 
@@ -53,13 +53,13 @@ def test_the_official_files_give_the_published_numbers(repository):
 def test_a_crowd_of_people_gives_the_published_numbers(repository):
     folder = repository / 'tests' / 'data' / 'crowd'
     truth = json.loads((folder / 'gt_ignore_test.json').read_text())
-    found = json.loads((folder / 'dt_ignore_test.json').read_text())
+    detections = json.loads((folder / 'dt_ignore_test.json').read_text())
     with pytest.raises(UserError, match=r"another type \(as '2299'\)"):
         load_annotations(truth)  # the image is '2299' here and 2299 there
-    for entry in (*truth['annotations'], *found):
+    for entry in (*truth['annotations'], *detections):
         entry['image_id'] = '2299'
-    found = [entry for entry in found if entry['score'] >= 0.1]
-    got = statistics(truth, found)
+    detections = [entry for entry in detections if entry['score'] >= 0.1]
+    got = statistics(truth, detections)
     expected = {'AP': 0.70990099, 'AP50': 1, 'AP75': 0.84158416}
     expected |= {'AR1': 0, 'AR10': 0.45384615, 'AR100': 0.71538462}
     assert {key: got[key] for key in expected} == pytest.approx(expected, abs=5e-9)
@@ -84,28 +84,30 @@ PROBLEMS = {
 @pytest.mark.parametrize('name', PROBLEMS)
 def test_random_sets_give_the_numbers_of_pycocotools(name):
     for seed in range(20):
-        truth, found = random_problem(np.random.default_rng([seed, 7]), **PROBLEMS[name])
-        expected = pycocotools_evaluate(truth, found).stats.tolist()
-        assert list(statistics(truth, found).values()) == expected, (name, seed)
+        truth, detections = random_problem(np.random.default_rng([seed, 7]), **PROBLEMS[name])
+        expected = pycocotools_evaluate(truth, detections).stats.tolist()
+        assert list(statistics(truth, detections).values()) == expected, (name, seed)
 
 
 def test_random_masks_give_the_numbers_of_pycocotools():
     for seed in range(30):
         rng = np.random.default_rng(seed)
-        truth, found = with_masks(rng, *random_problem(rng))
+        truth, detections = with_masks(rng, *random_problem(rng))
         if seed % 3 == 0:  # masks alone: another rule for the area
-            for entry in found:
+            for entry in detections:
                 del entry['bbox']
         if seed % 3 == 1:  # boxes alone: they stand for masks
-            for entry in found:
+            for entry in detections:
                 del entry['segmentation']
-        if not found:
+        if not detections:
             continue
-        expected = pycocotools_evaluate(truth, compress(truth, found), 'segm').stats.tolist()
-        assert list(statistics(truth, compress(truth, found), 'segm').values()) == expected, seed
+        expected = pycocotools_evaluate(truth, compress(truth, detections), 'segm').stats.tolist()
+        assert list(statistics(truth, compress(truth, detections), 'segm').values()) == expected, (
+            seed
+        )
 
 
-def compress(truth, found):
+def compress(truth, detections):
     """Masks alone must be compressed run lengths, in pycocotools' results as in ours."""
     from pycocotools import mask as mask_api
 
@@ -119,7 +121,7 @@ def compress(truth, found):
                 mask_api.frPyObjects(entry['segmentation'], *sizes[entry['image_id']])
             ),
         }
-        for entry in found
+        for entry in detections
     ]
 
 
@@ -127,26 +129,28 @@ def test_traps_of_the_format_are_kept():
     """An id 0, an ``ignore`` without crowd, flat boxes, huge areas: pycocotools' way each time."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        truth, found = random_problem(rng, objects=8)
+        truth, detections = random_problem(rng, objects=8)
         for entry in truth['annotations']:
             entry['ignore'] = int(rng.random() < 0.2)
             if rng.random() < 0.1:
                 entry['bbox'][2] = 0
             if rng.random() < 0.1:
                 entry['area'] = 2e10
-        for entry in found:
+        for entry in detections:
             if rng.random() < 0.1:
                 entry['bbox'][3] = 0
         if truth['annotations']:
             truth['annotations'][0]['id'] = 0
-        expected = pycocotools_evaluate(truth, found).stats.tolist()
-        assert list(statistics(truth, found).values()) == expected, seed
+        expected = pycocotools_evaluate(truth, detections).stats.tolist()
+        assert list(statistics(truth, detections).values()) == expected, seed
 
 
 def test_the_caps_are_those_of_the_caller():
-    truth, found = random_problem(np.random.default_rng(3), n_classes=1, objects=20, detections=40)
-    evaluator = pycocotools_evaluate(truth, found, caps=(2, 5, 7))
-    got = statistics(truth, found, caps=(2, 5, 7))
+    truth, detections = random_problem(
+        np.random.default_rng(3), n_classes=1, objects=20, detections=40
+    )
+    evaluator = pycocotools_evaluate(truth, detections, caps=(2, 5, 7))
+    got = statistics(truth, detections, caps=(2, 5, 7))
     # pycocotools reads its first number at 100 detections whatever the caps are.
     assert list(got.values())[1:] == evaluator.stats.tolist()[1:]
     assert list(got)[6:9] == ['AR2', 'AR5', 'AR7']
