@@ -51,7 +51,7 @@ class ClutterTable:
     objects: dict[str, np.ndarray]
     images: dict[str, np.ndarray]
 
-    def of_objects(self, measure: str) -> np.ndarray:
+    def object_values(self, measure: str) -> np.ndarray:
         """Return a measure for every object, ``(n,)``; a measure of images is that of its image.
 
         Raises:
@@ -74,7 +74,7 @@ class ClutterTable:
         Raises:
             UserError: The table does not have the measure.
         """
-        values, image = self.of_objects(measure), self.annotations.image
+        values, image = self.object_values(measure), self.annotations.image
         known = ~np.isnan(values)
         n_images = len(self.annotations.image_ids)
         count = np.bincount(image[known], minlength=n_images)

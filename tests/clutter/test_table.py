@@ -36,8 +36,8 @@ def test_every_measure_is_there_by_object_and_by_image(images):
     # Images come in the order of their ids.
     assert table.images['n_objects'].tolist() == [0, 2]
     assert (table.images['feature_congestion'] > 0.5).all()
-    assert table.of_objects('n_objects')[:2].tolist() == [2, 2]
-    assert np.isnan(table.of_objects('n_objects')[2])
+    assert table.object_values('n_objects')[:2].tolist() == [2, 2]
+    assert np.isnan(table.object_values('n_objects')[2])
     np.testing.assert_array_equal(table.mean_of_image('cover'), [np.nan, 0.5])
 
 
