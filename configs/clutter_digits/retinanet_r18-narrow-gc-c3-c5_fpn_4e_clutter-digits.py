@@ -3,7 +3,7 @@
 spatialattn train configs/clutter_digits/retinanet_r18-narrow-gc-c3-c5_fpn_4e_clutter-digits.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_4e_clutter-digits.py'
+_base_ = ['./retinanet_r18-narrow_fpn_4e_clutter-digits.py', '../_base_/attention_paramwise.py']
 model = dict(
     backbone=dict(
         type='mmdet_spatialattn.WithAttention',
@@ -17,3 +17,4 @@ model = dict(
         ],
     )
 )
+optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

@@ -3,17 +3,18 @@
 spatialattn train configs/clutter_digits/retinanet_r18-narrow-sa-c3-c5_fpn_4e_clutter-digits.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_4e_clutter-digits.py'
+_base_ = ['./retinanet_r18-narrow_fpn_4e_clutter-digits.py', '../_base_/attention_paramwise.py']
 model = dict(
     backbone=dict(
         type='mmdet_spatialattn.WithAttention',
         of='ResNet',
         attention=[
             dict(
-                cfg=dict(type='SelfAttention2d'),
+                cfg=dict(type='SelfAttention2d', identity_init=True),
                 stages=(False, True, True, True),
                 position='after_conv2',
             )
         ],
     )
 )
+optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

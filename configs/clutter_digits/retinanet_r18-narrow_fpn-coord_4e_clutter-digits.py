@@ -3,7 +3,7 @@
 spatialattn train configs/clutter_digits/retinanet_r18-narrow_fpn-coord_4e_clutter-digits.py
 """
 
-_base_ = './retinanet_r18-narrow_fpn_4e_clutter-digits.py'
+_base_ = ['./retinanet_r18-narrow_fpn_4e_clutter-digits.py', '../_base_/attention_paramwise.py']
 model = dict(
     neck=dict(
         type='mmdet_spatialattn.WithAttention',
@@ -11,3 +11,4 @@ model = dict(
         attention=[dict(cfg=dict(type='CoordAttention', identity_init=True), position='output')],
     )
 )
+optim_wrapper = dict(paramwise_cfg=_base_.attention_paramwise)

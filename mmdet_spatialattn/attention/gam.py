@@ -44,6 +44,7 @@ class GAM(SpatialAttention):
     _abbr_ = 'gam'
     family = 'channel+spatial'
     maps = ('channel', 'spatial')
+    gates = False  # the channel weights have no sigmoid
 
     def __init__(
         self,

@@ -39,6 +39,12 @@ def main(argv: Optional[list[str]] = None) -> int:
         '--size', type=int, default=160, help='side of the images in pixels (default 160)'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of the set (default 0)')
+    parser.add_argument(
+        '--mixed',
+        action='store_true',
+        help='render each scene at one level, the levels in turn: as many independent scenes as '
+        'images',
+    )
     parser.add_argument('--preview', metavar='PNG', help='write a picture of the first scenes')
     args = parser.parse_args(argv)
 
@@ -53,9 +59,10 @@ def main(argv: Optional[list[str]] = None) -> int:
         levels=args.levels,
         size=args.size,
         seed=args.seed,
+        mixed=args.mixed,
         progress=progress('scenes'),
     )
-    n_files = args.images * len(args.levels)
+    n_files = args.images * (1 if args.mixed else len(args.levels))
     outcome = 'written' if written else 'exist already'
     print(f'{args.out}: {n_files} images {outcome}')
     if args.preview:

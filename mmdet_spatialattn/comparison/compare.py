@@ -8,6 +8,7 @@ parameters lift everything.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Optional
 
 import numpy as np
@@ -71,6 +72,7 @@ def compare(
     seeds: Optional[Seeds] = None,
     questions: Sequence[tuple[str, str]] = (),
     delta: float = 0.005,
+    withheld: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare arms with a baseline, overall, in every stratum, and the strata with each other.
 
@@ -98,6 +100,7 @@ def compare(
         questions: Primary questions, each a metric and a scope (``'overall'`` or a stratum); they
             share the error budget. By default the AP overall and in the most cluttered stratum.
         delta: Effects within ``-delta`` to ``delta`` count as equivalent; 0.005 is half a point.
+        withheld: Arms that get no verdict whatever their numbers are, and why.
 
     Raises:
         UserError: A file is broken or does not belong to the annotations; there are fewer than two
@@ -118,7 +121,7 @@ def compare(
     runs = evaluate_arms(
         evaluate_run, task, checked, n_boot=n_boot, seed=seed, threads=threads, progress=progress
     )
-    comparer = _Comparer(task, runs, baseline, seeds, questions, delta)
+    comparer = _Comparer(task, runs, baseline, seeds, questions, delta, withheld)
     return comparer.comparison(n_boot, seed)
 
 
@@ -133,8 +136,10 @@ class _Comparer:
         seeds: Optional[Seeds],
         questions: Sequence[tuple[str, str]],
         delta: float,
+        withheld: Mapping[str, str],
     ) -> None:
-        self.task, self.runs, self.baseline, self.delta = task, runs, baseline, delta
+        self.task, self.runs, self.baseline = task, runs, baseline
+        self.delta, self.withheld = delta, withheld
         names = task.strata.names
         self.scopes = {OVERALL: Scope(), **{name: Scope(i) for i, name in enumerate(names)}}
         self.others = [arm for arm in runs if arm != baseline]
@@ -292,6 +297,7 @@ class _Comparer:
             delta=self.delta,
             more_seeds=_more_seeds(effects[OVERALL]['AP'], min(counts), self.delta),
             identical=self._is_identical(arm),
+            withheld=self.withheld.get(arm, ''),
         )
 
     def _is_identical(self, arm: str) -> bool:

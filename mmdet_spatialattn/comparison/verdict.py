@@ -55,6 +55,8 @@ class Evidence:
         more_seeds: About how many more seeds would settle it; ``None`` where no number would, or
             where that is unknown.
         identical: Whether every run detects exactly what the baseline's run detects.
+        withheld: Why nothing may be concluded whatever the numbers are, such as failed runs; empty
+            where there is no such reason.
     """
 
     effects: Mapping[str, EstimateOrRefused]
@@ -64,6 +66,7 @@ class Evidence:
     delta: float = 0.005
     more_seeds: Optional[int] = None
     identical: bool = False
+    withheld: str = ''
 
     @property
     def clutter(self) -> str:
@@ -98,6 +101,8 @@ def _obstacle(evidence: Evidence) -> Optional[str]:
     """Return why there can be no verdict, with the remedy; ``None`` if there can."""
     ap = evidence.baseline[OVERALL]
     overall = evidence.effects[OVERALL]
+    if evidence.withheld:
+        return f'There is no verdict: {evidence.withheld}.'
     if isinstance(overall, Refused):
         return f'There is no verdict: {overall}.'
     if isinstance(ap, Refused) or ap < LOWEST_AP:

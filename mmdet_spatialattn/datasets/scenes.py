@@ -3,7 +3,7 @@
 ::
 
     OUT/scenes.json                   the parameters of the set
-    OUT/annotations/{train,val}.json  every scene at every level
+    OUT/annotations/{train,val}.json  every scene at every level, or at one (``mixed``)
     OUT/annotations/train_mixed.json  every training scene once, at one of the levels in turn
     OUT/images/val_00012_level3.png
 
@@ -51,6 +51,7 @@ def write_scenes(
     levels: Iterable[int] = LEVELS,
     size: int = 160,
     seed: int = 0,
+    mixed: bool = False,
     progress: Progress = silent,
 ) -> bool:
     """Write a set of clutter digits, unless the same set is there already.
@@ -64,6 +65,8 @@ def write_scenes(
         levels: Clutter levels, from 0 to 4.
         size: Side of the images in pixels.
         seed: Seed of the whole set.
+        mixed: Whether each scene is rendered at one level instead, the levels in turn: as many
+            independent scenes as images.
         progress: Wraps the scenes, whose number it is given, to show progress.
 
     Returns:
@@ -75,7 +78,7 @@ def write_scenes(
     """
     out = Path(out)
     levels = check_scenes(images, levels, size, seed)
-    manifest = {'format': FORMAT, 'images': images, 'levels': levels, 'size': size, 'seed': seed}
+    manifest = dict(format=FORMAT, images=images, levels=levels, size=size, seed=seed, mixed=mixed)
     if _is_there(out, manifest):
         return False
     n_val = max(images // VAL_SHARE, 1)
@@ -86,13 +89,14 @@ def write_scenes(
     with atomic_folder(out) as folder:
         coco: dict[str, dict[str, Any]] = {name: _empty(manifest) for name in ANNOTATIONS}
         for split, index in progress(jobs, len(jobs)):
-            scene = render_scene(split, index, levels, size, seed)
+            turn = levels[index % len(levels)]
+            scene = render_scene(split, index, [turn] if mixed else levels, size, seed)
             objects = _objects(scene)
             for level, pixels in scene.images.items():
                 name = f'{split}_{index:05d}_level{level}.png'
                 write_bytes(folder / 'images' / name, encode_png(pixels))
                 _add(coco[split], name, index, level, size, objects)
-                if split == 'train' and level == levels[index % len(levels)]:
+                if split == 'train' and level == turn:
                     _add(coco['train_mixed'], name, index, level, size, objects)
         for name, content in coco.items():
             write_json(folder / 'annotations' / f'{name}.json', content, indent=None)
@@ -151,10 +155,13 @@ def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
         return False
     if not (out / MANIFEST).is_file():
         raise UserError(f'{out} exists and is not a set of scenes: give a new or an empty folder')
-    changes = differences(read_json(out / MANIFEST), manifest)
+    stored = read_json(out / MANIFEST)
+    if isinstance(stored, dict):
+        stored.setdefault('mixed', False)  # older sets do not say it
+    changes = differences(stored, manifest)
     if changes:
         raise UserError(f'{out} holds another set ({changes}): give another folder, or delete it')
-    expected = manifest['images'] * len(manifest['levels'])
+    expected = manifest['images'] * (1 if manifest['mixed'] else len(manifest['levels']))
     n_files = sum(1 for _ in (out / 'images').glob('*.png'))
     annotated = all((out / 'annotations' / f'{name}.json').is_file() for name in ANNOTATIONS)
     if n_files != expected or not annotated:

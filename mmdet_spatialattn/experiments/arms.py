@@ -21,11 +21,15 @@ _RUN_KEYS = ('work_dir', 'randomness', 'seed', 'outfile_prefix')
 
 
 def differences(configs: Mapping[str, Config], baseline: str) -> dict[str, str]:
-    """Return how the whole config of every arm differs from the baseline's, as unified diffs."""
-    texts = {arm: _text(config) for arm, config in configs.items()}
+    """Return the lines by which the config of every arm differs from the baseline's.
+
+    A line is a dotted key with its value, ``-`` before those of the baseline and ``+`` before those
+    of the arm.
+    """
+    lines = {arm: _lines(config._cfg_dict.to_dict()) for arm, config in configs.items()}
     return {
-        arm: '\n'.join(difflib.unified_diff(texts[baseline], text, baseline, arm, n=2, lineterm=''))
-        for arm, text in texts.items()
+        arm: '\n'.join(line for line in difflib.ndiff(lines[baseline], own) if line[0] in '+-')
+        for arm, own in lines.items()
     }
 
 
@@ -70,12 +74,12 @@ def building(config: Config) -> Iterator[None]:
         yield
 
 
-def _text(config: Config) -> list[str]:
-    def cleaned(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: cleaned(v) for key, v in value.items() if key not in _RUN_KEYS}
-        if isinstance(value, (list, tuple)):
-            return type(value)(cleaned(item) for item in value)
-        return value
-
-    return Config(cleaned(config._cfg_dict.to_dict())).pretty_text.splitlines()
+def _lines(value: Any, key: str = '') -> list[str]:
+    """Return a config as lines of dotted keys and values, without what differs between runs."""
+    if isinstance(value, dict) and value:
+        entries = [(str(k), v) for k, v in value.items() if k not in _RUN_KEYS]
+    elif isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value):
+        entries = [(str(k), v) for k, v in enumerate(value)]
+    else:
+        return [f'{key} = {value!r}']
+    return [line for k, v in sorted(entries) for line in _lines(v, f'{key}.{k}' if key else k)]

@@ -18,7 +18,7 @@ from ..comparison import compare, dose_response
 from ..errors import UserError
 from ..io import read_json, write_json
 from ..results import ArmSummary, Audit, Cost, PlanSummary, Run, SweepResult
-from ..results.sweep import FINISHED
+from ..results.sweep import FAILED, FINISHED
 from .arms import ArmMeasurement, differences, measure_arms
 from .config import coco_files, run_config
 from .plan import Plan
@@ -53,10 +53,11 @@ def collect(
         UserError: The baseline or all other arms have no finished run.
     """
     finished = finished_runs(plan, folder)
+    runs = [read_record(run, folder) for run in plan.runs]
     files = coco_files(configs[plan.baseline].test_dataloader)
     annotations = replace(test_set, source=relative(files.annotations, folder))
     detections = {
-        arm: [_load(run, folder, annotations) for run in runs] for arm, runs in finished.items()
+        arm: [_load(run, folder, annotations) for run in finished[arm]] for arm in finished
     }
     options: dict[str, Any] = {'baseline': plan.baseline, 'n_boot': plan.n_boot}
     dose, group_by = None, plan.group_by
@@ -73,7 +74,8 @@ def collect(
         kept, group_by = clean_images(annotations), None
         annotations = annotations_of(annotations, kept)
         detections = {
-            arm: [detections_of(run, kept) for run in runs] for arm, runs in detections.items()
+            arm: [detections_of(run, kept) for run in entries]
+            for arm, entries in detections.items()
         }
     comparison = compare(
         annotations,
@@ -83,6 +85,7 @@ def collect(
         seeds=_shared_seeds(finished, plan.baseline),
         questions=plan.questions,
         delta=plan.delta / 100,
+        withheld=_withheld(plan, runs),
         progress=progress.steps('comparing'),
         **options,
     )
@@ -102,7 +105,7 @@ def collect(
         differences=differences(
             {arm: run_config(config, 0, folder) for arm, config in arms.items()}, plan.baseline
         ),
-        runs=tuple(read_record(run, folder) for run in plan.runs),
+        runs=tuple(runs),
     )
     result.to_json(folder / VERDICT)
     return result
@@ -125,6 +128,26 @@ def finished_runs(plan: Plan, folder: Path) -> dict[str, list[Run]]:
             f"a comparison needs one of the baseline '{plan.baseline}' and one of another arm"
         )
     return finished
+
+
+def _withheld(plan: Plan, runs: Sequence[Run]) -> dict[str, str]:
+    """Return the arms whose numbers show nothing, and why: runs failed, attention did not train."""
+    reasons = {}
+    for arm in plan.arms:
+        own = [run for run in runs if run.arm == arm.name]
+        failed = sum(run.state == FAILED for run in own)
+        obstacles = [run.health.obstacle for run in own if run.health and run.health.obstacle]
+        if failed:
+            reasons[arm.name] = (
+                f'{failed} of its {len(own)} runs failed, and runs do not fail by chance; look at '
+                'their logs, and run the sweep again'
+            )
+        elif obstacles:
+            reasons[arm.name] = f"this arm's attention never trained: {obstacles[0]}"
+    if plan.baseline in reasons:
+        reason = f'the baseline: {reasons[plan.baseline]}'
+        return dict.fromkeys((arm.name for arm in plan.arms), reason)
+    return reasons
 
 
 def _shared_seeds(

@@ -55,7 +55,7 @@ def run_config(
     checkpoint: Optional[str] = None,
     jitter: float = 0.0,
 ) -> Config:
-    """Return the config of one run of an arm: seeded, resumable, with its detections kept.
+    """Return the config of one run of an arm: seeded, resumable, its detections and health kept.
 
     Args:
         config: The whole config of the arm.
@@ -74,9 +74,10 @@ def run_config(
     config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
     if checkpoint is not None:
         config.load_from = checkpoint
+    hooks: list[dict[str, Any]] = [dict(type=f'{HOOKS.scope}.AttentionHealthHook')]
     if jitter:
-        hook = dict(type=f'{HOOKS.scope}.JitterWeights', scale=jitter, seed=seed)
-        config.custom_hooks = [*config.custom_hooks, hook]
+        hooks.append(dict(type=f'{HOOKS.scope}.JitterWeights', scale=jitter, seed=seed))
+    config.custom_hooks = [*config.custom_hooks, *hooks]
     return config
 
 

@@ -6,6 +6,7 @@ A run has a folder of its own, in which it leaves::
     config.py              the same as MMEngine writes it, with the changes of the last command
     log.txt                the output of its commands
     epoch_<n>.pth          checkpoints; the last two are kept
+    health.json            what its attention did in the training
     detections.bbox.json   detections on the test set, in COCO's format
     run.json               written last: how the run ended, and in which environment
 """
@@ -25,6 +26,7 @@ from typing import Callable, Optional
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..insertion.health_hook import HEALTH
 from ..io import atomic_path
 from ..processors import count_processors
 from ..results import Run
@@ -152,7 +154,9 @@ class _Job:
             delete_record(self.run, self.sweep_folder)  # of a run that failed before
         checkpoint = self._last_checkpoint()
         config = str(self.folder / PLANNED)
-        if checkpoint is not None and checkpoint.name == f'epoch_{self.epochs}.pth':
+        # The health is written after the last checkpoint: between them a run may have been killed.
+        measured = (self.folder / HEALTH).is_file()
+        if measured and checkpoint is not None and checkpoint.name == f'epoch_{self.epochs}.pth':
             self.phase = TESTING
             self._start(['test', config, str(checkpoint)], threads)
         else:

@@ -1,6 +1,7 @@
 """The results of a folder of configs, ``metafile.yml``, and the tables made from them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
@@ -8,7 +9,7 @@ import yaml
 
 from ..errors import UserError, cannot_read
 from ..io import PathLike, atomic_path
-from ..results import OVERALL, Environment, Refused, Run, SweepResult
+from ..results import OVERALL, Environment, Refused, Run, RunHealth, SweepResult
 from ..results.comparison import SIZE_ADJUSTED
 from ..results.estimates import EstimateOrRefused, Number
 from ..tables import interval_points, points
@@ -169,6 +170,8 @@ def _results(arm: str, result: SweepResult) -> Optional[dict[str, Any]]:
         },
         'cost': {kind: getattr(result.costs[arm], kind) for kind in _COSTS},
     }
+    if arm in result.health:
+        results['health'] = [_health(run) for run in result.health[arm]]
     if arm in comparison.effects:
         results |= {
             'effect': {
@@ -179,6 +182,11 @@ def _results(arm: str, result: SweepResult) -> Optional[dict[str, Any]]:
             'verdict': comparison.verdicts[arm].word,
         }
     return results
+
+
+def _health(run: RunHealth) -> dict[str, Any]:
+    known = asdict(run)
+    return {name: value for name, value in known.items() if value not in (None, '')}
 
 
 def _number(number: Number) -> Optional[float]:
@@ -199,6 +207,6 @@ def _in_repository(path: str) -> str:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_rounded(entry) for entry in value]
     return round(value, _DIGITS) if isinstance(value, float) else value

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
+from ..insertion.health_hook import HEALTH
 from ..io import read_json
-from ..results import Run
+from ..results import Run, RunHealth
 from ..results.base import PREFIX, VERSION
 from ..results.sweep import FINISHED
 from .environment import environment
@@ -13,7 +15,7 @@ RECORD = 'run.json'
 
 
 def write_record(run: Run, folder: Path, state: str, device: str = 'cpu') -> None:
-    """Record how a run ended; a finished run gets the environment of this process.
+    """Record how a run ended; a finished one with its attention's health and this environment.
 
     Args:
         run: The run.
@@ -21,8 +23,9 @@ def write_record(run: Run, folder: Path, state: str, device: str = 'cpu') -> Non
         state: ``'finished'`` or ``'failed'``.
         device: ``'cuda'`` or ``'cpu'``, where it ran.
     """
-    known = environment(device) if state == FINISHED else None
-    replace(run, state=state, environment=known).to_json(_path(run, folder))
+    if state == FINISHED:
+        run = replace(run, environment=environment(device), health=_health(run, folder))
+    replace(run, state=state).to_json(_path(run, folder))
 
 
 def read_record(run: Run, folder: Path) -> Run:
@@ -44,6 +47,14 @@ def read_record(run: Run, folder: Path) -> Run:
 def delete_record(run: Run, folder: Path) -> None:
     """Delete the record of a run that starts again."""
     _path(run, folder).unlink(missing_ok=True)
+
+
+def _health(run: Run, folder: Path) -> Optional[RunHealth]:
+    """Return what the training of a run wrote of its attention."""
+    path = folder / run.name / HEALTH
+    if not path.is_file():
+        return None
+    return RunHealth.from_dict(read_json(path).get('summary'), source=str(path))
 
 
 def _path(run: Run, folder: Path) -> Path:

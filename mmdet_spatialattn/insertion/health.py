@@ -18,17 +18,12 @@ from torch import Tensor, nn
 
 from ..attention.base import SpatialAttention, capture_maps
 from ..attention.initialisation import own_random_stream
+from ..results.health import DIVERGED, NEVER, NOTHING, PARTLY, TRAINED, RunHealth
 from ..tables import text_table
 from .sites import attention_sites
 
 SATURATED = (0.05, 0.95)
 """A gate below the first or above the second value is saturated."""
-
-TRAINED = 'trained'
-PARTLY = 'partly trained'
-NEVER = 'never trained'
-NOTHING = 'nothing to train'
-DIVERGED = 'diverged'
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,13 @@ class ModuleHealth:
     def distance(self) -> Optional[float]:
         """Return the largest of the distances."""
         return max(self.distances.values(), default=None)
+
+    @property
+    def applied_change(self) -> Optional[float]:
+        """Return the change as alpha lets it through."""
+        if self.change is None or self.alpha is None:
+            return self.change
+        return abs(self.alpha) * self.change
 
     def _judge(self) -> tuple[str, str]:
         if not self.parameters:
@@ -137,6 +139,19 @@ class Health:
             for reason, modules in reasons.items()
         )
 
+    def summary(self) -> RunHealth:
+        """Return what the modules did together."""
+        alphas = _known(module.alpha for module in self.modules)
+        return RunHealth(
+            verdict=self.verdict,
+            reason=self.reason,
+            distance=max(_known(m.distance for m in self.modules), default=None),
+            alpha=(min(alphas), max(alphas)) if alphas else None,
+            change=_mean(m.applied_change for m in self.modules),
+            saturated=_mean(m.saturated for m in self.modules),
+            deviation=_mean(m.deviation for m in self.modules),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, for JSON; what is not finite as ``None``."""
         modules = [
@@ -144,7 +159,13 @@ class Health:
             for module in self.modules
         ]
         return _finite(
-            dict(verdict=self.verdict, reason=self.reason, batches=self.batches, modules=modules)
+            dict(
+                verdict=self.verdict,
+                reason=self.reason,
+                batches=self.batches,
+                summary=self.summary().to_dict(),
+                modules=modules,
+            )
         )
 
     def __str__(self) -> str:
@@ -376,6 +397,15 @@ def _distance(parameter: Tensor, start: Tensor) -> float:
 
 def _join(path: str, name: str) -> str:
     return f'{path}.{name}' if path and name else path or name
+
+
+def _known(values: Iterable[Optional[float]]) -> list[float]:
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def _mean(values: Iterable[Optional[float]]) -> Optional[float]:
+    known = _known(values)
+    return sum(known) / len(known) if known else None
 
 
 def _listed(names: Sequence[str]) -> str:

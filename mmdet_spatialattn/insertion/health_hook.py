@@ -29,7 +29,7 @@ class AttentionHealthHook(Hook):
 
     Args:
         batches: Number of validation batches that the attention runs on at the end; in a training
-            without validation, the last training batch takes their place.
+            without validation, of test batches; without these, the last training batch.
 
     Example::
 
@@ -91,14 +91,21 @@ class AttentionHealthHook(Hook):
 
     def _measure(self, runner: Any, missing: Collection[str]) -> Health:
         model = _bare(runner.model)
-        batches = [self._last]
-        if runner.val_loop is not None:
-            batches = list(islice(runner.val_loop.dataloader, self.batches))
         try:
+            batches = self._batches(runner)
             return measure_health(model, self._start, batches, without_gradient=missing)
         except Exception as error:  # a finished training does not fail for its diagnosis
             runner.logger.warning(f'the attention was not run on images after training: {error!r}')
             return measure_health(model, self._start, without_gradient=missing)
+
+    def _batches(self, runner: Any) -> list[Any]:
+        if runner.val_loop is not None:
+            return list(islice(runner.val_loop.dataloader, self.batches))
+        loader = runner.cfg.get('test_dataloader')
+        if loader is None:
+            return [self._last]
+        alone = dict(num_workers=0, persistent_workers=False)  # workers take longer to start
+        return list(islice(runner.build_dataloader({**loader, **alone}), self.batches))
 
 
 def _bare(model: Any) -> nn.Module:

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..io import PathLike, atomic_path
 from ..results import SweepResult
 from ..results.cost import cost_table
+from ..results.health import health_table
 from ..tables import markdown_text
 from .sweep_costs import with_times
 from .sweep_tables import Numbers, summary_table
@@ -40,6 +41,8 @@ def _paragraphs(result: SweepResult, folder: PathLike) -> Iterator[str]:
         for arm, verdict in result.comparison.verdicts.items()
     )
     yield from _numbers(summary_table(result.comparison))
+    if result.health:
+        yield health_table(result.health).markdown()
     if result.costs:
         yield cost_table(with_times(result.costs, folder)).markdown()
     if result.failed:

@@ -19,6 +19,7 @@ from ..results import (
 from ..results.comparison import PLAIN, SIZE_ADJUSTED
 from ..results.cost import cost_table
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
+from ..results.health import health_table
 from ..tables import MISSING, Table, interval_points, p_value, points
 
 GAIN_NAMES = {PLAIN: 'plain', SIZE_ADJUSTED: 'size-adjusted'}
@@ -40,6 +41,7 @@ class SweepTables(NamedTuple):
     other_metrics: Numbers
     gains: Numbers
     runs: Numbers
+    health: Sequence[Numbers]
     doses: Sequence[Numbers]
     costs: Numbers
     errors: Mapping[str, Numbers]
@@ -60,6 +62,7 @@ def sweep_tables(result: SweepResult, costs: Mapping[str, Cost]) -> SweepTables:
         other_metrics=other_metrics_table(comparison),
         gains=gain_table(comparison),
         runs=run_table(result),
+        health=[Numbers(health_table(result.health))] if result.health else [],
         doses=dose_tables(result.dose) if result.dose else [],
         costs=Numbers(cost_table(dict(costs))),
         errors={arm: error_table(comparison, arm) for arm in comparison.effects},

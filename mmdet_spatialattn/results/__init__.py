@@ -7,6 +7,7 @@ from .cost import Cost
 from .dose_response import DoseArm, DoseCurve, DoseEffect, DoseResponse, DoseRun, DoseSettings
 from .estimates import Bounds, Estimate, Interval, Refused
 from .evaluation import Evaluation
+from .health import RunHealth
 from .initial_effect import InitialEffect
 from .sweep import ArmSummary, Environment, PlanSummary, Run, SweepResult
 from .test_set import OVERALL, Stratum, TestSet
@@ -37,6 +38,7 @@ __all__ = [
     'Refused',
     'Result',
     'Run',
+    'RunHealth',
     'Stratum',
     'SweepResult',
     'TestSet',

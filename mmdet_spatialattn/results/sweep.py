@@ -11,6 +11,7 @@ from .comparison import Comparison
 from .cost import Cost, cost_table
 from .dose_response import DoseResponse
 from .estimates import Refused
+from .health import RunHealth
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -45,6 +46,7 @@ class Run(Result):
         state: ``'waiting'``, ``'finished'`` or ``'failed'``.
         environment: With what it was finished.
         base: Seed of the common start that it began from, where there are several.
+        health: What its attention did in the training; ``None`` where that was not recorded.
     """
 
     FORMAT: ClassVar[str] = 'run'
@@ -54,6 +56,7 @@ class Run(Result):
     state: str = FINISHED
     environment: Optional[Environment] = None
     base: Optional[int] = None
+    health: Optional[RunHealth] = None
 
     @property
     def name(self) -> str:
@@ -155,6 +158,19 @@ class SweepResult(Result):
         return {
             arm: tuple(run for run in self.runs if run.arm == arm and run.state == FINISHED)
             for arm in self.comparison.arms
+        }
+
+    @property
+    def health(self) -> dict[str, tuple[RunHealth, ...]]:
+        """What attention did in the finished runs, by arm; arms without attention are absent."""
+        by_arm = {
+            arm: tuple(run.health for run in runs if run.health is not None)
+            for arm, runs in self.finished.items()
+        }
+        return {
+            arm: health
+            for arm, health in by_arm.items()
+            if any(run.distance is not None or run.change is not None for run in health)
         }
 
     def path(self, folder: Path, name: str) -> Path:

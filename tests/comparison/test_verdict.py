@@ -17,7 +17,7 @@ from mmdet_spatialattn.comparison.verdict import (
     Evidence,
     judge,
 )
-from mmdet_spatialattn.results import Bounds, Estimate, Refused
+from mmdet_spatialattn.results import Bounds, Estimate, Refused, Verdict
 
 
 def effect(value, reach, p=0.5):
@@ -98,6 +98,11 @@ def test_the_same_detections_give_no_verdict():
     verdict = judge(evidence(NEAR, NEAR, NEAR, identical=True))
     assert verdict.word == NO_VERDICT
     assert 'Did its attention train?' in verdict.sentence
+
+
+def test_a_reason_from_outside_withholds_the_verdict_whatever_the_numbers_are():
+    verdict = judge(evidence(UP, UP, UP, withheld='2 of its 8 runs failed'))
+    assert verdict == Verdict(NO_VERDICT, 'There is no verdict: 2 of its 8 runs failed.')
 
 
 def test_too_few_objects_are_said_instead_of_an_effect():

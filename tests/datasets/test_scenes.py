@@ -240,3 +240,20 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     assert done.stderr.startswith('spatialattn scenes: error: cannot write')
     assert done.stderr.count('\n') == 1
     assert not any(tmp_path.iterdir())
+
+
+def test_a_mixed_set_has_each_scene_once(digits, tmp_path):
+    """Its images are those of the whole set at the level whose turn it is."""
+    assert write_scenes(tmp_path, images=20, levels=[0, 2, 4], size=128, seed=5, mixed=True)
+    for split, number in (('train', 16), ('val', 4)):
+        images = read_json(tmp_path / 'annotations' / f'{split}.json')['images']
+        assert [(image['scene'], image['level']) for image in images] == [
+            (scene, [0, 2, 4][scene % 3]) for scene in range(number)
+        ]
+        for image in images:
+            name = f'images/{image["file_name"]}'
+            assert (tmp_path / name).read_bytes() == (digits / name).read_bytes()
+    assert len(list((tmp_path / 'images').iterdir())) == 20
+    assert not write_scenes(tmp_path, images=20, levels=[0, 2, 4], size=128, seed=5, mixed=True)
+    with pytest.raises(UserError, match='holds another set'):
+        write_scenes(tmp_path, images=20, levels=[0, 2, 4], size=128, seed=5)

@@ -11,10 +11,12 @@ from mmdet_spatialattn.errors import MissingFile, UserError
 from mmdet_spatialattn.experiments.collect import summarise
 from mmdet_spatialattn.experiments.metafile import read_metafile, write_metafile
 from mmdet_spatialattn.experiments.plan import Arm
-from mmdet_spatialattn.experiments.record import RECORD
+from mmdet_spatialattn.experiments.record import RECORD, write_record
 from mmdet_spatialattn.experiments.sweep import check
+from mmdet_spatialattn.insertion.health import Health, ModuleHealth
+from mmdet_spatialattn.insertion.health_hook import HEALTH
 from mmdet_spatialattn.io import read_json, write_json
-from mmdet_spatialattn.results import OVERALL, Comparison, DoseResponse, SweepResult
+from mmdet_spatialattn.results import OVERALL, Comparison, DoseResponse, Run, SweepResult
 from tests.experiments.sets import BASELINE, collect_runs, finish, small_plan, small_scenes
 
 
@@ -108,7 +110,9 @@ def test_it_says_how_the_arms_differ_and_what_they_cost(collected):
 def test_collecting_again_writes_the_same(collected, scenes):
     folder, plan, result = collected
     before = [(folder / name).read_bytes() for name in ('verdict.json', 'cost.json')]
-    assert collect_runs(plan, folder) == result
+    again = collect_runs(plan, folder)
+    assert again.differences['cbam'].splitlines() == result.differences['cbam'].splitlines()
+    assert again == result
     assert [(folder / name).read_bytes() for name in ('verdict.json', 'cost.json')] == before
 
 
@@ -191,3 +195,42 @@ def test_a_broken_file_of_detections_is_named(scenes, tmp_path):
     write_json(tmp_path / plan.runs[0].detections, {'no': 'list'})
     with pytest.raises(UserError, match='plain/seed_0/detections.bbox.json'):
         collect_runs(plan, tmp_path)
+
+
+def test_a_run_keeps_the_health_of_its_attention(scenes, tmp_path):
+    """Attention that moved is shown; attention or a control that never trained gets no verdict."""
+    plan = small_plan(scenes)
+    finish(plan, tmp_path, scenes, {'plain': 6, 'cbam': 3})
+    for run in plan.runs:
+        if run.arm == 'cbam':
+            moved = Health((ModuleHealth('a', 'CBAM', ('w',), {'w': 0.5}, alpha=-0.2),))
+            write_json(tmp_path / run.name / HEALTH, moved.to_dict())
+            write_record(run, tmp_path, 'finished')
+    result = collect_runs(plan, tmp_path)
+    assert [run.distance for run in result.health['cbam']] == [0.5, 0.5]
+    assert 'plain' not in result.health
+    assert result.comparison.verdicts['cbam'].word == 'inconclusive'
+    write_metafile(tmp_path / 'metafile.yml', result)
+    (_, cbam) = read_metafile(tmp_path / 'metafile.yml')['Models']
+    assert cbam['Results']['health'][0] == {
+        'verdict': 'trained',
+        'distance': 0.5,
+        'alpha': [-0.2, -0.2],
+    }
+    dead = Health((ModuleHealth('a', 'CBAM', ('w',), {'w': 0.0}, without_gradient=('w',)),))
+    write_json(tmp_path / run.name / HEALTH, dead.to_dict())
+    write_record(run, tmp_path, 'finished')
+    verdict = collect_runs(plan, tmp_path).comparison.verdicts['cbam']
+    assert verdict.word == 'no verdict'
+    assert "this arm's attention never trained: CBAM at a: no gradient ever" in verdict.sentence
+
+
+@pytest.mark.parametrize('failed', ['plain', 'cbam'])
+def test_an_arm_with_failed_runs_gets_no_verdict(scenes, tmp_path, failed):
+    plan = small_plan(scenes)
+    finish(plan, tmp_path, scenes, {'plain': 6, 'cbam': 3})
+    write_record(Run(failed, 1), tmp_path, 'failed')
+    verdict = collect_runs(plan, tmp_path).comparison.verdicts['cbam']
+    assert verdict.word == 'no verdict'
+    assert '1 of its 2 runs failed' in verdict.sentence
+    assert ('the baseline' in verdict.sentence) == (failed == 'plain')

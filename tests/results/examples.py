@@ -22,6 +22,7 @@ from mmdet_spatialattn.results import (
     PlanSummary,
     Refused,
     Run,
+    RunHealth,
     Stratum,
     SweepResult,
     TestSet,
@@ -114,7 +115,8 @@ COST = Cost(
     parameters=10_000, flops=2_000_000_000, memory=3_000_000, latency=0.014, latency_ratio=1
 )
 ENVIRONMENT = Environment({'torch': '2.14.1'}, {'processor': 'test', 'cores': 2, 'memory': None})
-RUN = Run('cbam', 1, 'finished', ENVIRONMENT)
+HEALTH = RunHealth('trained', '', 0.3, (-0.2, 0.1), 0.05, 0.0, None)
+RUN = Run('cbam', 1, 'finished', ENVIRONMENT, health=HEALTH)
 
 SWEEP = SweepResult(
     plan=PlanSummary(
@@ -135,6 +137,6 @@ SWEEP = SweepResult(
 )  # fmt: skip
 
 EXAMPLES = [
-    REFUSED, INTERVAL, ESTIMATE, evaluation('a0.json'), COMPARISON, DOSE_RESPONSE, AUDIT, COST, RUN,
-    SWEEP,
+    REFUSED, INTERVAL, ESTIMATE, evaluation('a0.json'), COMPARISON, DOSE_RESPONSE, AUDIT, COST,
+    HEALTH, RUN, SWEEP,
 ]  # fmt: skip

@@ -130,7 +130,8 @@ def test_reading_a_number_of_a_refusal_raises_its_reason():
 def test_results_with_numbers_are_drawn():
     pytest.importorskip('plotly')
     for example in EXAMPLES:
-        if isinstance(example, (results.Audit, results.Cost, Refused, results.Run)):
+        undrawn = (results.Audit, results.Cost, Refused, results.Run, results.RunHealth)
+        if isinstance(example, undrawn):
             with pytest.raises(UserError, match='there is no figure'):
                 example.plot()
         else:
