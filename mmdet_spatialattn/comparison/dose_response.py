@@ -7,14 +7,19 @@ its images alone. As with corruptions (Michaelis et al. 2019, https://arxiv.org/
 ``rPC`` its ratio to the AP at the first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Optional
 
 import numpy as np
 
 from ..clutter import Scope, image_numbers, stratify_images
 from ..coco import AnnotationSource, load_annotations
-from ..evaluation import EvaluationTask, StratumPrecisions, average_precisions
+from ..evaluation import (
+    MAX_DETECTIONS,
+    EvaluationTask,
+    StratumPrecisions,
+    average_precisions,
+)
 from ..processors import Progress, silent
 from ..results import (
     DoseArm,
@@ -23,15 +28,18 @@ from ..results import (
     DoseResponse,
     DoseRun,
     DoseSettings,
-    Estimate,
     Refused,
 )
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
-from .inference import LEVEL, average, difference, simultaneous
-from .runs import Arms, check_arms, evaluate_arms, notes_on_runs
+from .effects import Runs, Seeds, effects, refused_alike
+from .inference import LEVEL, average
+from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
 
 N_SUMMARIES = 2
 """Columns behind the doses: mPC and rPC."""
+
+RunKeys = Mapping[str, Sequence[tuple[Hashable, Hashable]]]
+"""By arm, the base and the seed of every run."""
 
 
 def dose_response(
@@ -43,7 +51,9 @@ def dose_response(
     n_boot: int = 1000,
     seed: int = 0,
     iou_type: str = 'bbox',
+    max_detections: tuple[int, ...] = MAX_DETECTIONS,
     group_by: Optional[str] = None,
+    seeds: Optional[Seeds] = None,
     engine: str = 'auto',
     threads: Optional[int] = None,
     progress: Progress = silent,
@@ -58,8 +68,11 @@ def dose_response(
         n_boot: Number of bootstrap replicates.
         seed: Seed of the bootstrap.
         iou_type: ``'bbox'`` or ``'segm'``.
+        max_detections: COCO's ``maxDets``, rising.
         group_by: A field of the file's images: those with the same value are resampled together.
             For clutter scenes it is ``'scene'``, as a scene is there at every level.
+        seeds: By arm, the training seed of every run, or the seed of its base and its own. Runs
+            are then compared seed by seed, as :func:`compare` does.
         engine: Matching backend: ``'auto'``, ``'compiled'``, or ``'pycocotools'``, the slow
             reference.
         threads: Number of threads; one per processor by default.
@@ -67,7 +80,8 @@ def dose_response(
 
     Raises:
         UserError: A file is broken or does not belong to the annotations; an image lacks one of
-            the fields, or the dose is not a number; an arm has no run or the same run twice.
+            the fields, or the dose is not a number; an arm has no run or the same run twice; the
+            seeds are not one per run, or an arm shares none with the baseline.
 
     Example:
         >>> images = [{'id': i, 'level': i % 2} for i in range(40)]
@@ -84,7 +98,15 @@ def dose_response(
     checked, baseline = check_arms(arms, baseline=baseline, n_boot=n_boot, at_least=1)
     truth = load_annotations(annotations)
     strata, doses_of_images = stratify_images(truth, field), image_numbers(truth, field)
-    task = EvaluationTask(truth, strata, iou_type=iou_type, engine=engine, group_by=group_by)
+    keys = check_seeds(seeds, {arm: len(runs) for arm, runs in checked.items()}, baseline)
+    task = EvaluationTask(
+        truth,
+        strata,
+        iou_type=iou_type,
+        max_detections=tuple(sorted(max_detections)),
+        engine=engine,
+        group_by=group_by,
+    )
     runs = evaluate_arms(
         average_precisions,
         task,
@@ -99,12 +121,7 @@ def dose_response(
         arm: _with_summaries(np.stack([run.values for run in results]))
         for arm, results in runs.items()
     }
-    effects = {
-        arm: columns.differences(table, values[baseline])
-        for arm, table in values.items()
-        if arm != baseline
-    }
-    _adjust(effects, len(columns.n_units) - N_SUMMARIES)
+    by_arm = columns.effects(values, baseline, keys)
     doses = sorted(set(doses_of_images))
     return DoseResponse(
         field=field,
@@ -112,9 +129,7 @@ def dose_response(
         images=tuple(doses_of_images.count(dose) for dose in doses),
         objects=tuple(task.counts[Scope(s)].objects for s in range(len(doses))),
         arms={arm: _arm(columns, table, runs[arm]) for arm, table in values.items()},
-        effects={
-            arm: DoseEffect(tuple(row[:-2]), row[-2], row[-1]) for arm, row in effects.items()
-        },
+        effects={arm: DoseEffect(tuple(row[:-2]), row[-2], row[-1]) for arm, row in by_arm.items()},
         settings=DoseSettings(
             file=truth.source,
             baseline=baseline,
@@ -140,12 +155,34 @@ class _Columns:
         self.n_units = [*n_units, *[min(n_units)] * N_SUMMARIES]
         self.refusals: list[Optional[Refused]] = [*refusals, *[any_refusal] * N_SUMMARIES]
 
-    def differences(self, arm: np.ndarray, base: np.ndarray) -> list[EstimateOrRefused]:
-        """Return the effect in every column; ``(K, columns, 1 + B)`` each."""
-        return [
-            refusal or difference(arm[:, c], base[:, c], n)
-            for c, (n, refusal) in enumerate(zip(self.n_units, self.refusals))
-        ]
+    def effects(
+        self, values: Mapping[str, np.ndarray], baseline: str, keys: Optional[RunKeys]
+    ) -> dict[str, list[EstimateOrRefused]]:
+        """Return the effects of all arms in every column; ``(K, columns, 1 + B)`` each.
+
+        The AP of all arms and doses is one family, and so are mPC and rPC of all arms.
+        """
+        others = [arm for arm in values if arm != baseline]
+        n_doses = len(self.n_units) - N_SUMMARIES
+        by_column = []
+        for c, (n, refusal) in enumerate(zip(self.n_units, self.refusals)):
+            runs = {
+                arm: Runs(table[:, c], None if keys is None else keys[arm])
+                for arm, table in values.items()
+            }
+            base = runs.pop(baseline)
+            by_column.append(
+                refused_alike(others, refusal)
+                if refusal
+                else effects(
+                    runs,
+                    base,
+                    n,
+                    paired=keys is not None,
+                    n_questions=n_doses if c < n_doses else 1,
+                )
+            )
+        return {arm: [column[arm] for column in by_column] for arm in others}
 
     def averages(self, arm: np.ndarray) -> list[IntervalOrRefused]:
         """Return the mean over the runs in every column."""
@@ -177,20 +214,6 @@ def _run(source: str, observed: np.ndarray) -> DoseRun:
 
 def _number(value: float) -> Number:
     return float(value) if np.isfinite(value) else Refused('no objects, or an AP of 0 at first')
-
-
-def _adjust(effects: dict[str, list[EstimateOrRefused]], n_doses: int) -> None:
-    """Adjust the p values, in place: AP of all arms and doses is a family, so is each summary."""
-    for family in (range(n_doses), [n_doses], [n_doses + 1]):
-        estimates = {
-            (arm, column): effect
-            for arm, row in effects.items()
-            for column in family
-            if isinstance(effect := row[column], Estimate)
-        }
-        adjusted = simultaneous(list(estimates.values()), len(estimates))
-        for (arm, column), estimate in zip(estimates, adjusted):
-            effects[arm][column] = estimate
 
 
 def _notes(

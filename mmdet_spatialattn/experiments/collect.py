@@ -16,6 +16,7 @@ from mmengine.config import Config
 from ..coco import Annotations, Detections, load_detections
 from ..comparison import compare, dose_response
 from ..errors import UserError
+from ..evaluation import MAX_DETECTIONS
 from ..io import read_json, write_json
 from ..results import ArmSummary, Audit, Cost, PlanSummary, Run, SweepResult
 from ..results.sweep import FAILED, FINISHED
@@ -59,7 +60,12 @@ def collect(
     detections = {
         arm: [_load(run, folder, annotations) for run in finished[arm]] for arm in finished
     }
-    options: dict[str, Any] = {'baseline': plan.baseline, 'n_boot': plan.n_boot}
+    options: dict[str, Any] = {
+        'baseline': plan.baseline,
+        'n_boot': plan.n_boot,
+        'max_detections': (*MAX_DETECTIONS[:-1], plan.max_detections),
+        'seeds': _shared_seeds(finished, plan.baseline),
+    }
     dose, group_by = None, plan.group_by
     if plan.dose:
         dose = dose_response(
@@ -82,7 +88,6 @@ def collect(
         detections,
         strata=plan.strata,
         group_by=group_by,
-        seeds=_shared_seeds(finished, plan.baseline),
         questions=plan.questions,
         delta=plan.delta / 100,
         withheld=_withheld(plan, runs),
@@ -183,6 +188,7 @@ def summarise(plan: Plan) -> PlanSummary:
         severities=plan.severities,
         group_by=plan.group_by,
         n_boot=plan.n_boot,
+        max_detections=plan.max_detections,
         overrides=dict(plan.overrides),
         start=None if plan.start is None else plan.start.to_plan(),
         fine_tuning=dict(plan.fine_tuning),

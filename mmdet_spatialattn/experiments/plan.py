@@ -33,6 +33,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from ..errors import MissingFile, UserError, did_you_mean
+from ..evaluation import MAX_DETECTIONS
 from ..io import PathLike
 from ..results import Run
 from ..results.sweep import WAITING
@@ -80,6 +81,8 @@ class Plan:
         group_by: Field of the images, such as ``'scene'``; the bootstrap draws all images with the
             same value together.
         n_boot: Number of bootstrap replicates.
+        max_detections: Detections per image that count, the highest scores first (COCO's last
+            ``maxDets``); more than 100 where images hold more objects.
         overrides: Changes of every arm's config; those of an arm take precedence.
         start: The common start of all runs; ``None`` to train from scratch.
         fine_tuning: Changes of every arm's config where there is a common start; they do not touch
@@ -99,6 +102,7 @@ class Plan:
     severities: tuple[int, ...] = ()
     group_by: Optional[str] = None
     n_boot: int = 1000
+    max_detections: int = 100
     overrides: Mapping[str, Any] = field(default_factory=dict)
     start: Optional[Start] = None
     fine_tuning: Mapping[str, Any] = field(default_factory=dict)
@@ -172,6 +176,11 @@ def load_plan(path: PathLike) -> Plan:
     delta = values.get('delta', Plan.delta)
     if type(delta) not in (int, float) or not delta > 0:
         raise UserError(f'plan {path}: delta must be a number of AP points above 0, got {delta!r}')
+    most = values.get('max_detections', Plan.max_detections)
+    if type(most) is not int or most <= MAX_DETECTIONS[-2]:
+        raise UserError(
+            f'plan {path}: max_detections must be a number above {MAX_DETECTIONS[-2]}, got {most!r}'
+        )
     if 'start' in values:
         values['start'] = read_start(values['start'], path, names)
     if values.get('start') is not None:

@@ -107,6 +107,7 @@ class PlanSummary:
     severities: tuple[int, ...] = ()
     group_by: Optional[str] = None
     n_boot: int = 1000
+    max_detections: int = 100
     overrides: dict[str, Any] = field(default_factory=dict)
     start: Optional[dict[str, Any]] = None
     fine_tuning: dict[str, Any] = field(default_factory=dict)

@@ -149,6 +149,24 @@ def test_the_p_values_are_adjusted_over_arms_and_doses(problem):
         assert best.p_adjusted == pytest.approx(min(1, 2 * best.p))
 
 
+def test_runs_that_share_seeds_are_compared_seed_by_seed(problem):
+    """The effect at a dose is that of a comparison with the doses as strata."""
+    truth, runs = load_annotations(problem[0]), problem[1]
+    arms = {'a': [runs['a0'], runs['b0']], 'b': [runs['a1'], runs['a0']]}
+    seeds = {'a': [3, 4], 'b': [4, 3]}
+    options = dict(n_boot=100, seeds=seeds, max_detections=(1, 10, 50))
+    dose = dose_response(truth, arms, **options).effects['b'].AP
+    comparison = compare(truth, arms, strata=stratify_images(truth, 'level'), **options)
+    for level, effect in enumerate(dose):
+        expected = comparison.effect('b', f'level {level}')
+        assert (effect.low, effect.high) == pytest.approx((expected.low, expected.high))
+        assert effect.p_adjusted >= expected.p_adjusted
+    apart = dose_response(truth, arms, n_boot=100).effects['b'].AP
+    assert apart[0].low != dose[0].low
+    with pytest.raises(UserError, match="arm 'b' has no seed in common with 'a'"):
+        dose_response(truth, arms, seeds={'a': [0, 1], 'b': [2, 3]})
+
+
 def test_the_replicates_are_those_of_the_whole_evaluation(problem):
     truth, runs = problem
     truth = load_annotations(truth)

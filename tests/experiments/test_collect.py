@@ -52,9 +52,8 @@ def test_the_numbers_are_those_of_the_evaluation(collected, scenes):
         arm: [folder / run.detections for run in plan.runs if run.arm == arm]
         for arm in ('plain', 'cbam')
     }
-    options = dict(n_boot=100, group_by='scene')
-    seeds = {arm: [0, 1] for arm in runs}
-    expected = compare(truth, runs, strata=plan.strata, seeds=seeds, **options)
+    options = dict(n_boot=100, group_by='scene', seeds={arm: [0, 1] for arm in runs})
+    expected = compare(truth, runs, strata=plan.strata, **options)
     assert without_sources(result.comparison) == without_sources(expected)
     expected = dose_response(truth, runs, field='level', **options)
     assert without_sources(result.dose) == without_sources(expected)

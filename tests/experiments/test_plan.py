@@ -75,6 +75,7 @@ def test_an_arm_may_have_seeds_of_its_own_and_a_plan_names_of_its_own(tmp_path):
         (dict(arms="{'a/b': 'a.py'}"), "'a/b' names a folder"),
         (dict(seeds='[0, 0]'), 'seeds repeat'),
         (dict(seeds='3'), 'seeds must be a list'),
+        (dict(max_detections='10'), 'max_detections must be a number above 10, got 10'),
         (dict(seeds="['0']"), 'seeds must be a list'),
         (dict(arms='dict('), 'cannot be read: SyntaxError'),
         (dict(severities='[0, 1]'), r'severities must be numbers from 1 to 5, got \[0, 1\]'),
