@@ -3,7 +3,7 @@
 spatialattn scenes --out data/clutter_digits_mixed --images 6000 --mixed
 spatialattn sweep configs/experiments/clutter_digits.py --jobs 2
 
-The baseline is trained once on 4,000 scenes. Then every arm, the baseline included, is fine-tuned
+The baseline is trained once on 1,600 scenes. Then every arm, the baseline included, is fine-tuned
 from it on 800 other scenes with the same seeds. The 1,200 test scenes are independent of each
 other. The control has as many parameters as CBAM and no attention. Two arms check the method
 itself: half the scenes must hurt, and the placebo, whose start is the baseline's but for rounding,
@@ -19,7 +19,7 @@ overrides = {
     'data_root': 'data/clutter_digits_mixed/',
     'optim_wrapper.optimizer.fused': True,
 }
-start = dict(arm='baseline', epochs=3, overrides={'train_dataloader.dataset.indices': 4000})
+start = dict(arm='baseline', epochs=6, overrides={'train_dataloader.dataset.indices': 1600})
 fine_tuning = {
     'train_cfg.max_epochs': 1,
     'train_dataloader.dataset.indices': -800,

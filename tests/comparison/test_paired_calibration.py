@@ -48,7 +48,7 @@ def test_the_committed_table_is_complete(script, results):
     for name, seeds in (('fixed', (2, 3, 5, 10)), ('looks', (12,))):
         assert len(results[name]) == len(script['settings'](seeds))
     text = script['table']()
-    assert text.count('\n| 2 | ') == 10  # the range of coverage, and arms x variances
+    assert text.count('\n| 2 | ') == 13  # the range of coverage, arms x variances, looks
     assert 'the baseline varies twice as much' in text
 
 

@@ -21,6 +21,7 @@ BLOCKS: dict[str, str] = {
     'clutter-measures': 'mmdet_spatialattn.clutter.measures:measures_table',
     'injection-severities': 'mmdet_spatialattn.datasets.injection:severities_table',
     'mmdet-families': 'mmdet_families:markdown',
+    'paired-calibration': 'paired_calibration:table',
     'operators': 'mmdet_spatialattn.compat.operators.table:markdown',
     'results': 'mmdet_spatialattn.experiments.metafile:results_tables',
     'attention-table': 'mmdet_spatialattn.attention.catalogue:attention_table',
