@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Protocol
 import numpy as np
 
 from .errors import require
-from .tables import interval_points, points
+from .tables import estimate_points, interval_points
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -224,6 +224,30 @@ def dose_curves(
     )
 
 
+def power_lines(curves: Mapping[str, Sequence[tuple[int, float]]]) -> 'go.Figure':
+    """Draw the smallest effect that is found against the number of seeds, a line per question.
+
+    Args:
+        curves: By question, numbers of seeds and effects.
+    """
+    figure = _figure()
+    for name, curve in curves.items():
+        figure.add_scatter(
+            x=[seeds for seeds, _ in curve],
+            y=[100 * effect for _, effect in curve],
+            name=html.escape(name),
+            mode='lines+markers',
+            hovertemplate='%{x} seeds: %{y:.2f}<extra></extra>',
+        )
+    figure.update_xaxes(title={'text': 'seeds of every arm'}, type='log', tickmode='array')
+    ticks = sorted({seeds for curve in curves.values() for seeds, _ in curve})
+    return _styled(figure, height=320).update_layout(
+        xaxis={'tickvals': ticks},
+        yaxis={'title': {'text': 'effect found 4 times in 5 (points)'}, 'rangemode': 'tozero'},
+        showlegend=True,
+    )
+
+
 def cost_against_effect(
     ratios: Mapping[str, Mapping[str, float]],
     effects: Mapping[str, Optional[WithInterval]],
@@ -369,8 +393,9 @@ def _error_bars(intervals: Iterable[WithInterval]) -> dict[str, Any]:
 
 
 def _interval_text(point: WithInterval) -> str:
-    ends = interval_points(point.low, point.high, signed=True)
-    return f'{points(point.estimate, signed=True)} {ends}'
+    ends = (point.low, point.high)
+    estimate = estimate_points(point.estimate, *ends, signed=True)
+    return f'{estimate} {interval_points(*ends, signed=True)}'
 
 
 def _lay_out_rows(figure: 'go.Figure', names: Sequence[str], row_height: int) -> None:

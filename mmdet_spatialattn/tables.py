@@ -91,24 +91,45 @@ def short(value: Optional[float]) -> str:
     return '' if value is None else f'{value:.3g}'
 
 
-def points(value: float, *, signed: bool = False) -> str:
+NARROW = 0.02
+"""An interval of less than two points is shown with two decimals."""
+
+
+def points(value: float, *, signed: bool = False, decimals: int = 1) -> str:
     """Return a metric in points, that is in hundredths.
 
     Example:
         >>> points(0.0123), points(0.0123, signed=True)
         ('1.2', '+1.2')
     """
-    return f'{100 * value:{"+" if signed else ""}.1f}'
+    return f'{100 * value:{"+" if signed else ""}.{decimals}f}'
+
+
+def decimals(low: float, high: float) -> int:
+    """Return the decimals with which an interval in points, and what is in it, are shown."""
+    return 2 if high - low < NARROW else 1
+
+
+def estimate_points(value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return an estimate in points, with the decimals of its interval.
+
+    Example:
+        >>> estimate_points(0.0012, -0.001, 0.003, signed=True)
+        '+0.12'
+    """
+    return points(value, signed=signed, decimals=decimals(low, high))
 
 
 def interval_points(low: float, high: float, *, signed: bool = False) -> str:
     """Return the ends of an interval in points.
 
     Example:
-        >>> interval_points(0.004, 0.02, signed=True)
-        '[+0.4, +2.0]'
+        >>> interval_points(0.004, 0.034, signed=True), interval_points(0.004, 0.02)
+        ('[+0.4, +3.4]', '[0.40, 2.00]')
     """
-    return f'[{points(low, signed=signed)}, {points(high, signed=signed)}]'
+    digits = decimals(low, high)
+    ends = (points(end, signed=signed, decimals=digits) for end in (low, high))
+    return f'[{", ".join(ends)}]'
 
 
 def p_value(p: float) -> str:

@@ -4,7 +4,7 @@ spatialattn scenes --out data/clutter_digits_mixed --images 6000 --mixed
 spatialattn sweep configs/experiments/clutter_digits.py --jobs 2
 
 The baseline is trained once on 1,600 scenes. Then every arm, the baseline included, is fine-tuned
-from it on 800 other scenes with the same seeds. The 1,200 test scenes are independent of each
+from it on 600 other scenes with the same seeds. The 1,200 test scenes are independent of each
 other. The control has as many parameters as CBAM and no attention. Two arms check the method
 itself: half the scenes must hurt, and the placebo, whose start is the baseline's but for rounding,
 must not matter. The results are in configs/clutter_digits/metafile.yml.
@@ -22,7 +22,7 @@ overrides = {
 start = dict(arm='baseline', epochs=6, overrides={'train_dataloader.dataset.indices': 1600})
 fine_tuning = {
     'train_cfg.max_epochs': 1,
-    'train_dataloader.dataset.indices': -800,
+    'train_dataloader.dataset.indices': -600,
     'optim_wrapper.optimizer.lr': 1e-3,
     'model.backbone.frozen_stages': 1,
     'model.backbone.norm_eval': True,
@@ -45,6 +45,6 @@ arms = {
     'sa-backbone': f'{_folder}-sa-c3-c5_fpn{_end}',
     'ltp-neck': f'{_folder}_fpn-ltp{_end}',
     'half-the-data': dict(
-        config=f'{_folder}_fpn{_end}', overrides={'train_dataloader.dataset.indices': -400}
+        config=f'{_folder}_fpn{_end}', overrides={'train_dataloader.dataset.indices': -300}
     ),
 }

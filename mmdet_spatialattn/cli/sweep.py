@@ -2,6 +2,7 @@
 
     spatialattn sweep PLAN --dry-run
     spatialattn sweep PLAN --jobs 2
+    spatialattn sweep PLAN --until-clear --max-seeds 12 --delta 0.5
     spatialattn sweep configs/experiments/bccd.py --cfg-options data_root=DIR
 
 A plan is a Python or YAML file with arms (configs), a baseline and seeds: see configs/experiments.
@@ -9,6 +10,10 @@ Every arm is trained once per seed into WORK_DIR/ARM/seed_K; verdict.json, the p
 report.md follow. Finished runs are not repeated, and interrupted ones are resumed from their last
 checkpoint: after Ctrl-C or a crash give the same command again, and it ends as if undisturbed. A
 run that fails is reported and does not stop the others.
+
+With --until-clear every arm gets 3 seeds first, then 5, 8 and 12, and stops as soon as it is
+better, worse, equivalent (within DELTA points of AP), or unlikely to be settled. The verdicts
+account for these looks.
 """
 
 from pathlib import Path
@@ -32,6 +37,22 @@ def main(argv: Optional[list[str]] = None) -> int:
     )
     add_config_options(parser)
     add_sweep_flags(parser)
+    parser.add_argument(
+        '--until-clear', action='store_true', help='add seeds until every arm is settled'
+    )
+    parser.add_argument(
+        '--max-seeds',
+        type=int,
+        metavar='N',
+        help='with --until-clear: number of seeds at the last look (default 12)',
+    )
+    parser.add_argument(
+        '--delta',
+        type=float,
+        metavar='POINTS',
+        help='with --until-clear: effects below so many points of AP count as none (default: the '
+        "plan's, or 0.5)",
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         '--dry-run', action='store_true', help='print the runs and how long they will take'
@@ -45,14 +66,27 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_json()
     args = parser.parse_args(argv)
 
+    if not args.until_clear and (args.max_seeds is not None or args.delta is not None):
+        parser.error('--max-seeds and --delta need --until-clear')
+
     from ..compat.doctor import require_host
 
     require_host()
 
-    from ..experiments import collect_sweep, dry_run, load_plan, run_sweep, write_metafile
+    from ..experiments import (
+        collect_sweep,
+        dry_run,
+        load_plan,
+        run_sweep,
+        until_clear,
+        write_metafile,
+    )
+    from ..experiments.plan import LOOKS
     from ._progress_display import ProgressDisplay
 
     plan = _with_options(load_plan(args.plan), args.cfg_options)
+    if args.until_clear:
+        plan = until_clear(plan, max_seeds=args.max_seeds or LOOKS[-1], delta=args.delta)
     folder = Path(args.work_dir or Path('work_dirs', plan.name)).resolve()
     options: dict[str, Any] = {'device': args.device, 'progress': ProgressDisplay()}
     if args.dry_run:

@@ -6,6 +6,7 @@ stratum minus that in the least. The gain, not the effect in clutter, answers th
 parameters lift everything.
 """
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -32,15 +33,19 @@ from ..results import (
     Bounds,
     Comparison,
     ComparisonSettings,
+    Look,
+    Power,
     Question,
     Refused,
     TestSet,
 )
 from ..results.comparison import PLAIN, SIZE_ADJUSTED
 from ..results.estimates import Effects, EstimateOrRefused, Metrics
-from .effects import Runs, Seeds, effects, refused_alike
+from .effects import LooksTaken, Runs, Seeds, effects, paired_differences, refused_alike
 from .inference import LEVEL, POWER
+from .power import power_of_pilot
 from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
+from .sequential import Decision, Plan, follow
 from .verdict import Evidence, judge
 
 MOST_SEEDS = 40
@@ -72,6 +77,7 @@ def compare(
     seeds: Optional[Seeds] = None,
     questions: Sequence[tuple[str, str]] = (),
     delta: float = 0.005,
+    looks: Sequence[int] = (),
     withheld: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare arms with a baseline, overall, in every stratum, and the strata with each other.
@@ -100,13 +106,17 @@ def compare(
         questions: Primary questions, each a metric and a scope (``'overall'`` or a stratum); they
             share the error budget. By default the AP overall and in the most cluttered stratum.
         delta: Effects within ``-delta`` to ``delta`` count as equivalent; 0.005 is half a point.
+        looks: Numbers of seeds at which the comparison is read while seeds are added, planned
+            before the first run. The simultaneous intervals account for them, and the result says
+            which arms are still open.
         withheld: Arms that get no verdict whatever their numbers are, and why.
 
     Raises:
         UserError: A file is broken or does not belong to the annotations; there are fewer than two
             arms, an arm has no run or the same run twice, the baseline is unknown; an image lacks
             the field to group by, or there are too few groups; the seeds are not one per run, or
-            an arm shares none with the baseline; a question is unknown.
+            an arm shares none with the baseline; a question is unknown; there are looks and no
+            seeds, or the looks do not rise.
     """
     checked, baseline = check_arms(arms, baseline=baseline, n_boot=n_boot)
     truth = load_annotations(annotations)
@@ -121,7 +131,7 @@ def compare(
     runs = evaluate_arms(
         evaluate_run, task, checked, n_boot=n_boot, seed=seed, threads=threads, progress=progress
     )
-    comparer = _Comparer(task, runs, baseline, seeds, questions, delta, withheld)
+    comparer = _Comparer(task, runs, baseline, seeds, questions, delta, looks, withheld)
     return comparer.comparison(n_boot, seed)
 
 
@@ -136,6 +146,7 @@ class _Comparer:
         seeds: Optional[Seeds],
         questions: Sequence[tuple[str, str]],
         delta: float,
+        looks: Sequence[int],
         withheld: Mapping[str, str],
     ) -> None:
         self.task, self.runs, self.baseline = task, runs, baseline
@@ -149,6 +160,12 @@ class _Comparer:
         self.errors: dict[str, Metric] = {error: (ERROR_METRIC, error) for error in ERROR_TYPES}
         self.keys = check_seeds(seeds, {arm: len(r) for arm, r in runs.items()}, baseline)
         self.questions = self._check(questions or [('AP', OVERALL), ('AP', names[-1])])
+        if looks and self.keys is None:
+            raise UserError('looks: runs that are added are compared seed by seed; give the seeds')
+        self.plan = Plan(looks=tuple(looks), delta=delta) if looks else None
+        self.decisions = {} if self.plan is None else self._follow(self.plan)
+        looks_taken = {arm: self._look(arm) for arm in self.others}
+        self.taken = None if self.plan is None else LooksTaken(self.plan, looks_taken)
 
     def _check(self, questions: Sequence[tuple[str, str]]) -> tuple[Question, ...]:
         for metric, scope in questions:
@@ -162,6 +179,52 @@ class _Comparer:
                         f'(known: {", ".join(known)})'
                     )
         return tuple(Question(*question) for question in dict.fromkeys(questions))
+
+    def _follow(self, plan: Plan) -> dict[str, tuple[Decision, ...]]:
+        """Take the looks that the runs allow; return the decisions on every arm, by question.
+
+        Arms whose verdict is withheld are not waited for, and stay undecided.
+        """
+        arms = [arm for arm in self.others if arm not in self.withheld]
+        if not arms:
+            return {}
+        followed = follow(
+            [self._differences(question, arms) for question in self.questions],
+            [self._n_units(self.scopes[question.scope]) for question in self.questions],
+            plan,
+        )
+        return dict(zip(arms, zip(*followed.decisions)))
+
+    def _differences(self, question: Question, arms: Sequence[str]) -> np.ndarray:
+        """Return the differences of arms from the baseline, ``(M, L, K, 1 + B)``."""
+        metric, scopes = self.metrics[question.metric], [(1.0, self.scopes[question.scope])]
+        runs = {arm: self._combined(arm, metric, scopes) for arm in arms}
+        return paired_differences(runs, self._combined(self.baseline, metric, scopes))
+
+    def _states(self, decisions: Sequence[Decision]) -> dict[str, str]:
+        return {str(q): decision.state for q, decision in zip(self.questions, decisions)}
+
+    def _look(self, arm: str) -> int:
+        """Return the number of seeds of an arm at its last look; 0 before any."""
+        return max((decision.look for decision in self.decisions.get(arm, ())), default=0)
+
+    def _power(self) -> dict[str, Power]:
+        """Return what a comparison like this could see, by primary question."""
+        powers: dict[str, Power] = {}
+        if self.keys is None:
+            return powers
+        for question in self.questions:
+            scope = self.scopes[question.scope]
+            if self.task.refusal(scope) is not None:
+                continue
+            with contextlib.suppress(UserError):  # of a pilot that says nothing
+                powers[str(question)] = power_of_pilot(
+                    question,
+                    self._differences(question, self.others),
+                    self._n_units(scope),
+                    level=1 - (1 - LEVEL) / len(self.questions),
+                )
+        return powers
 
     def comparison(self, n_boot: int, seed: int) -> Comparison:
         task, truth = self.task, self.task.annotations
@@ -191,6 +254,7 @@ class _Comparer:
                 paired=self.keys is not None,
                 delta=self.delta,
                 questions=self.questions,
+                looks=() if self.plan is None else self.plan.looks,
             ),
             strata=task.describe_strata(),
             arms={arm: _summarise(runs) for arm, runs in self.runs.items()},
@@ -204,6 +268,11 @@ class _Comparer:
                 for arm in self.others
             },
             notes=tuple(dict.fromkeys(self._notes())),
+            looks={
+                arm: Look(self._look(arm), self._states(decisions))
+                for arm, decisions in self.decisions.items()
+            },
+            power=self._power(),
         )
 
     def _in_scope(self, name: str, metrics: Mapping[str, Metric]) -> dict[str, ByArm]:
@@ -225,22 +294,26 @@ class _Comparer:
         """Estimate the effects of all arms on a weighted sum of one metric over several scopes."""
         if refusal is not None:
             return refused_alike(self.others, refusal)
-        name, error = metric
-
-        def combined(arm: str) -> Runs:
-            values = [
-                sum(w * run.replicates[CurveKey(s, name, error=error)] for w, s in scopes)
-                for run in self.runs[arm]
-            ]
-            return Runs(np.stack(values), None if self.keys is None else self.keys[arm])
-
         return effects(
-            {arm: combined(arm) for arm in self.others},
-            combined(self.baseline),
-            min(self.task.counts[scope].units for _, scope in scopes),
+            {arm: self._combined(arm, metric, scopes) for arm in self.others},
+            self._combined(self.baseline, metric, scopes),
+            self._n_units(*(scope for _, scope in scopes)),
             paired=self.keys is not None,
             n_questions=len(self.questions) if question in self.questions else 1,
+            taken=self.taken,
         )
+
+    def _combined(self, arm: str, metric: Metric, scopes: Combination) -> Runs:
+        """Return a weighted sum of one metric over several scopes, of every run of an arm."""
+        name, error = metric
+        values = [
+            sum(w * run.replicates[CurveKey(s, name, error=error)] for w, s in scopes)
+            for run in self.runs[arm]
+        ]
+        return Runs(np.stack(values), None if self.keys is None else self.keys[arm])
+
+    def _n_units(self, *scopes: Scope) -> int:
+        return min(self.task.counts[scope].units for scope in scopes)
 
     def _gains(self) -> dict[str, dict[str, ByArm]]:
         """Return the clutter gains of all arms, by kind and metric."""
@@ -289,16 +362,25 @@ class _Comparer:
         counts = [len(self.runs[arm]), len(self.runs[self.baseline])]
         if self.keys is not None:
             counts.append(len(set(self.keys[arm]) & set(self.keys[self.baseline])))
+        if self.taken is not None:
+            counts = [self.taken.looks[arm]]
         return Evidence(
             effects={scope: effects[scope]['AP'] for scope in self.scopes},
             gain=gain,
             baseline={scope: baseline[scope]['AP'] for scope in self.scopes},
             n_trainings=min(counts),
             delta=self.delta,
-            more_seeds=_more_seeds(effects[OVERALL]['AP'], min(counts), self.delta),
+            more_seeds=self._more_seeds(arm, effects[OVERALL]['AP'], min(counts)),
             identical=self._is_identical(arm),
             withheld=self.withheld.get(arm, ''),
         )
+
+    def _more_seeds(self, arm: str, effect: EstimateOrRefused, n: int) -> Optional[int]:
+        decisions = self.decisions.get(arm)
+        if not decisions:
+            return _more_seeds(effect, n, self.delta)
+        numbers = [decision.more_seeds for decision in decisions]
+        return None if None in numbers else max(number or 0 for number in numbers)
 
     def _is_identical(self, arm: str) -> bool:
         """Return whether every run of an arm scores as the baseline's run, in all replicates."""

@@ -7,6 +7,7 @@ means of the arms (:mod:`.inference`), and the intervals are Bonferroni's.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Optional, Union
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..results import Bounds, Estimate, Refused
 from ..results.estimates import EstimateOrRefused
 from .inference import LEVEL, POWER, UNDEFINED, difference, simultaneous
 from .paired import pair_runs
+from .sequential import Plan, levels_of_looks, stack_first_seeds
 from .simultaneous import SimultaneousEffect, many_to_one
 
 SeedKey = Union[int, tuple[Hashable, Hashable]]
@@ -23,6 +25,8 @@ SeedKey = Union[int, tuple[Hashable, Hashable]]
 
 Seeds = Mapping[str, Sequence[SeedKey]]
 """By arm, the seed of every run."""
+
+TOO_EARLY = Refused('the first planned look is still to come')
 
 
 class Runs(NamedTuple):
@@ -37,6 +41,19 @@ class Runs(NamedTuple):
     keys: Optional[Sequence[tuple[Hashable, Hashable]]]
 
 
+@dataclass(frozen=True)
+class LooksTaken:
+    """The looks of a comparison that was read while seeds were added.
+
+    Attributes:
+        plan: When it is read.
+        looks: By arm, its number of seeds at its last look; 0 before any.
+    """
+
+    plan: Plan
+    looks: Mapping[str, int]
+
+
 def effects(
     arms: Mapping[str, Runs],
     baseline: Runs,
@@ -44,6 +61,7 @@ def effects(
     *,
     paired: bool,
     n_questions: int = 1,
+    taken: Optional[LooksTaken] = None,
 ) -> dict[str, EstimateOrRefused]:
     """Estimate the effect of every arm on one metric, with simultaneous intervals over the arms.
 
@@ -54,7 +72,11 @@ def effects(
             resampled together.
         paired: Whether runs are compared seed by seed.
         n_questions: Number of questions that share the error budget with this one.
+        taken: The looks, where paired runs were read while seeds were added. The simultaneous
+            interval of an arm is then that of its last look, and the intervals of all looks hold.
     """
+    if paired and taken is not None:
+        return _effects_at_looks(arms, baseline, n_units, n_questions, taken)
     if paired:
         return _paired_effects(arms, baseline, n_units, n_questions)
     estimates: dict[str, EstimateOrRefused] = {
@@ -68,18 +90,44 @@ def effects(
 def _paired_effects(
     arms: Mapping[str, Runs], baseline: Runs, n_units: int, n_questions: int
 ) -> dict[str, EstimateOrRefused]:
-    base = _by_key(baseline)
-    pairs = [pair_runs(_by_key(runs), base) for runs in arms.values()]
-    shape = tuple(map(max, zip(*(rows.shape for rows in pairs))))
-    differences = np.full((len(pairs), *shape), np.nan)
-    for row, rows in zip(differences, pairs):
-        row[: rows.shape[0], : rows.shape[1]] = rows
     level = 1 - (1 - LEVEL) / n_questions
-    result = many_to_one(differences, n_units, level=level)
+    result = many_to_one(paired_differences(arms, baseline), n_units, level=level)
     return {
         arm: UNDEFINED if effect is None else _estimate(effect, n_questions)
         for arm, effect in zip(arms, result.arms)
     }
+
+
+def _effects_at_looks(
+    arms: Mapping[str, Runs],
+    baseline: Runs,
+    n_units: int,
+    n_questions: int,
+    taken: LooksTaken,
+) -> dict[str, EstimateOrRefused]:
+    names, differences = list(arms), paired_differences(arms, baseline)
+    levels = levels_of_looks(len(names), taken.plan, n_questions=n_questions)
+    estimates: dict[str, EstimateOrRefused] = dict.fromkeys(names, TOO_EARLY)
+    for look in sorted({taken.looks[name] for name in names} - {0}):
+        members = [i for i, name in enumerate(names) if taken.looks[name] >= look]
+        stack = stack_first_seeds(differences[members], look)
+        ended = [i for i in members if taken.looks[names[i]] == look]
+        if stack is None:
+            estimates.update({names[i]: UNDEFINED for i in ended})
+            continue
+        result = many_to_one(stack, n_units, level=1 - levels[look], n_arms=len(names))
+        for i, effect in zip(members, result.arms):
+            if i in ended:
+                # Scaled p values: an effect is significant where its own is below 1 - LEVEL.
+                scale = (1 - LEVEL) / levels[look]
+                estimates[names[i]] = UNDEFINED if effect is None else _estimate(effect, scale)
+    return estimates
+
+
+def paired_differences(arms: Mapping[str, Runs], baseline: Runs) -> np.ndarray:
+    """Return the differences of all arms from the baseline, ``(M, L, K, 1 + B)``."""
+    base = _by_key(baseline)
+    return np.stack([pair_runs(_by_key(runs), base) for runs in arms.values()])
 
 
 def _by_key(runs: Runs) -> dict[tuple[Hashable, Hashable], np.ndarray]:
@@ -87,7 +135,7 @@ def _by_key(runs: Runs) -> dict[tuple[Hashable, Hashable], np.ndarray]:
     return dict(zip(runs.keys, runs.values))
 
 
-def _estimate(effect: SimultaneousEffect, n_questions: int) -> Estimate:
+def _estimate(effect: SimultaneousEffect, scale: float) -> Estimate:
     raw, bounds = effect.raw, Bounds(effect.low, effect.high)
     reach = (bounds.high - bounds.low) / 2
     return Estimate(
@@ -97,7 +145,7 @@ def _estimate(effect: SimultaneousEffect, n_questions: int) -> Estimate:
         se=raw.se,
         df=raw.df,
         p=raw.p,
-        p_adjusted=min(1.0, n_questions * effect.p_adjusted),
+        p_adjusted=min(1.0, scale * effect.p_adjusted),
         detectable=reach + float(stdtrit(effect.df, POWER)) * effect.se,
         simultaneous=bounds,
     )

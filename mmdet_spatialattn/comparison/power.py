@@ -14,6 +14,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from ..errors import UserError
+from ..results import Power, Question
+from ..results.power import UnitVariance
 from .paired import LEVEL
 from .simultaneous import SimultaneousEffect, family_of
 from .variance import (
@@ -21,6 +23,7 @@ from .variance import (
     Components,
     Parts,
     Spread,
+    UnitComponents,
     components_of,
     own_error,
     unit_covariances,
@@ -30,6 +33,9 @@ from .variance import (
 
 POWER = 0.8
 """Chance with which an effect of the smallest detectable size is found."""
+
+SEEDS = (2, 3, 5, 8, 12, 20)
+"""Numbers of seeds of a power curve."""
 
 N_DRAWS = 2000
 """Draws of the estimated variances: detectable effects are exact to 2 %, with two seeds to 4 %."""
@@ -58,6 +64,50 @@ def variance_components(differences: np.ndarray, n_units: int) -> Components:
             'run it with at least two seeds, better three'
         )
     return components_of(parts)
+
+
+def power_of_pilot(
+    question: Question, differences: np.ndarray, n_units: int, *, level: float = LEVEL
+) -> Power:
+    """Return what a comparison with the variances of a pilot could see.
+
+    Args:
+        question: What is asked of every arm.
+        differences: ``(M, L, K, 1 + B)``, as for :func:`variance_components`.
+        n_units: Number of images, or groups of images, that are resampled.
+        level: Confidence level over all arms.
+
+    Raises:
+        UserError: As :func:`variance_components`.
+    """
+    components = variance_components(differences, n_units)
+    n_bases = int((~np.isnan(differences).all(axis=(0, 2, 3))).sum())
+    design = Design(SEEDS[0], len(differences), bases=n_bases, level=level)
+    return Power(
+        metric=question.metric,
+        scope=question.scope,
+        n_arms=len(differences),
+        n_units=n_units,
+        level=level,
+        images=float(components.images),
+        images_shared=float(components.images_shared),
+        seeds=_unit_variance(components.seeds),
+        bases=_unit_variance(components.bases),
+        n_bases=n_bases,
+        curve=tuple(power_curve(components, design, SEEDS).items()),
+    )
+
+
+def stored_components(power: Power) -> Components:
+    """Return the variance components of a stored result."""
+    seeds, bases = (
+        UnitComponents(unit.variance, unit.luck, unit.shared) for unit in (power.seeds, power.bases)
+    )
+    return Components(power.images, power.images_shared, power.n_units, seeds, bases)
+
+
+def _unit_variance(unit: UnitComponents) -> UnitVariance:
+    return UnitVariance(float(unit.variance), float(unit.luck), float(unit.shared))
 
 
 @dataclass(frozen=True)

@@ -146,10 +146,21 @@ def _largest_t(n_arms: int, looks: tuple[int, ...]) -> np.ndarray:
     return np.concatenate(largest, axis=1)
 
 
+@dataclass(frozen=True)
+class Followed:
+    """How far a plan was followed.
+
+    Attributes:
+        decisions: By question, the decision on every arm.
+        looks: Of every arm, its number of seeds at the last look; 0 before any.
+    """
+
+    decisions: tuple[tuple[Decision, ...], ...]
+    looks: tuple[int, ...]
+
+
 def decide(differences: np.ndarray, n_units: int, plan: Plan = DEFAULT) -> tuple[Decision, ...]:
     """Take all looks that the data allow, and return the decision on every arm.
-
-    A look is taken as soon as every arm that is open has its number of seeds.
 
     Args:
         differences: ``(M, K, 1 + B)`` or ``(M, L, K, 1 + B)`` of all M arms of the plan, as for
@@ -159,25 +170,69 @@ def decide(differences: np.ndarray, n_units: int, plan: Plan = DEFAULT) -> tuple
         plan: Fixed before the first run.
     """
     runs = np.asarray(differences, float)
-    runs = runs[:, None] if runs.ndim == 3 else runs
-    n_arms, levels = len(runs), boundaries(len(runs), plan).levels
-    decisions = [Decision('open', 0, None, None)] * n_arms
-    for look, level in zip(plan.looks, levels):
-        still_open = [arm for arm, decision in enumerate(decisions) if decision.state == 'open']
-        seen = [used for arm in still_open if (used := first_seeds(runs[arm], look)) is not None]
-        if not seen or len(seen) < len(still_open):
+    return follow([runs[:, None] if runs.ndim == 3 else runs], [n_units], plan).decisions[0]
+
+
+def follow(
+    questions: Sequence[np.ndarray], n_units: Sequence[int], plan: Plan = DEFAULT
+) -> Followed:
+    """Take all looks that the data allow, for several questions that share the error budget.
+
+    An arm is open until all questions about it are settled. A look is taken as soon as every open
+    arm has its number of seeds.
+
+    Args:
+        questions: By question, the differences ``(M, L, K, 1 + B)`` as for :func:`decide`.
+        n_units: By question, the number of images, or groups of images.
+        plan: Fixed before the first run.
+    """
+    n_arms = len(questions[0])
+    levels = levels_of_looks(n_arms, plan, n_questions=len(questions))
+    decisions = [[Decision('open', 0, None, None)] * n_arms for _ in questions]
+    looks = [0] * n_arms
+    for look, level in levels.items():
+        open_arms = [a for a in range(n_arms) if any(row[a].state == 'open' for row in decisions)]
+        seen = [stack_first_seeds(runs[open_arms], look) for runs in questions]
+        if not open_arms or any(stack is None for stack in seen):
             break
-        stacked = np.stack(seen)
-        stacked = stacked[:, :, ~np.isnan(stacked).all(axis=(0, 1, 3))]
-        result = many_to_one(stacked, n_units, level=1 - level, n_arms=n_arms)
-        for arm, effect in zip(still_open, result.arms):
-            if effect is not None:
-                state = _state(effect, n_arms, 1 - levels[-1], plan)
-                decisions[arm] = Decision(state, look, effect, 0)
-    return tuple(
-        replace(decision, more_seeds=_more_seeds(decision, n_arms, 1 - levels[-1], plan))
-        for decision in decisions
+        for row, stack, n in zip(decisions, seen, n_units):
+            assert stack is not None
+            result = many_to_one(stack, n, level=1 - level, n_arms=n_arms)
+            for arm, effect in zip(open_arms, result.arms):
+                if effect is not None and row[arm].state == 'open':
+                    state = _state(effect, n_arms, 1 - levels[plan.looks[-1]], plan)
+                    row[arm] = Decision(state, look, effect, 0)
+        for arm in open_arms:
+            looks[arm] = look
+    last = 1 - levels[plan.looks[-1]]
+    return Followed(
+        tuple(
+            tuple(replace(d, more_seeds=_more_seeds(d, n_arms, last, plan)) for d in row)
+            for row in decisions
+        ),
+        tuple(looks),
     )
+
+
+def levels_of_looks(n_arms: int, plan: Plan, *, n_questions: int = 1) -> dict[int, float]:
+    """Return the significance level of every look, where questions share the error budget."""
+    shared = replace(plan, level=1 - (1 - plan.level) / n_questions)
+    return dict(zip(plan.looks, boundaries(n_arms, shared).levels))
+
+
+def stack_first_seeds(differences: np.ndarray, n_seeds: int) -> Optional[np.ndarray]:
+    """Return the differences of several arms with their first usable seeds only.
+
+    Args:
+        differences: ``(M, L, K, 1 + B)``.
+        n_seeds: How many to keep; ``None`` is returned if an arm has fewer, or there is no arm.
+    """
+    used = [first_seeds(arm, n_seeds) for arm in differences]
+    kept = [arm for arm in used if arm is not None]
+    if not kept or len(kept) < len(used):
+        return None
+    stacked = np.stack(kept)
+    return stacked[:, :, ~np.isnan(stacked).all(axis=(0, 1, 3))]
 
 
 def next_look(decisions: Sequence[Decision], plan: Plan = DEFAULT) -> Optional[int]:

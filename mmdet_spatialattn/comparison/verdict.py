@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..results import OVERALL, Estimate, Refused, Verdict
 from ..results.estimates import Bounds, EstimateOrRefused, Number
-from ..tables import points
+from ..tables import estimate_points, points
 
 HELPS_IN_CLUTTER = 'helps in clutter'
 HELPS_ALIKE = 'helps everywhere alike'
@@ -178,7 +178,10 @@ def _sentences(word: str, evidence: Evidence, signs: Mapping[str, int]) -> list[
 
 def _spoken(effect: Estimate) -> str:
     """Return an effect with the interval that the words follow from."""
-    return f'{points(effect.estimate, signed=True)} {effect.simultaneous}'
+    bounds = effect.simultaneous
+    if not isinstance(bounds, Bounds):
+        return points(effect.estimate, signed=True)
+    return f'{estimate_points(effect.estimate, bounds.low, bounds.high, signed=True)} {bounds}'
 
 
 def _gain_sentence(evidence: Evidence) -> str:

@@ -7,7 +7,7 @@ from ..lazy import lazy_names
 if TYPE_CHECKING:
     from .forecast import ArmForecast, Forecast
     from .metafile import read_metafile, write_metafile
-    from .plan import Arm, Plan, load_plan
+    from .plan import Arm, Plan, load_plan, until_clear
     from .progress import SweepProgress
     from .sweep import CheckedSweep, check, collect_sweep, dry_run, run_sweep
 else:
@@ -26,6 +26,7 @@ else:
             'load_plan': 'plan',
             'read_metafile': 'metafile',
             'run_sweep': 'sweep',
+            'until_clear': 'plan',
             'write_metafile': 'metafile',
         },
     )
@@ -43,5 +44,6 @@ __all__ = [
     'load_plan',
     'read_metafile',
     'run_sweep',
+    'until_clear',
     'write_metafile',
 ]

@@ -18,8 +18,8 @@ from ..comparison import compare, dose_response
 from ..errors import UserError
 from ..evaluation import MAX_DETECTIONS
 from ..io import read_json, write_json
-from ..results import ArmSummary, Audit, Cost, PlanSummary, Run, SweepResult
-from ..results.sweep import FAILED, FINISHED
+from ..results import ArmSummary, Audit, Comparison, Cost, PlanSummary, Run, SweepResult
+from ..results.sweep import FAILED, FINISHED, WAITING
 from .arms import ArmMeasurement, differences, measure_arms
 from .config import coco_files, run_config
 from .plan import Plan
@@ -57,43 +57,20 @@ def collect(
     runs = [read_record(run, folder) for run in plan.runs]
     files = coco_files(configs[plan.baseline].test_dataloader)
     annotations = replace(test_set, source=relative(files.annotations, folder))
-    detections = {
-        arm: [_load(run, folder, annotations) for run in finished[arm]] for arm in finished
-    }
-    options: dict[str, Any] = {
-        'baseline': plan.baseline,
-        'n_boot': plan.n_boot,
-        'max_detections': (*MAX_DETECTIONS[:-1], plan.max_detections),
-        'seeds': _shared_seeds(finished, plan.baseline),
-    }
-    dose, group_by = None, plan.group_by
+    detections = load_runs(finished, folder, annotations)
+    dose = None
     if plan.dose:
         dose = dose_response(
             annotations,
             detections,
             field=plan.dose,
-            group_by=group_by,
+            group_by=plan.group_by,
             progress=progress.steps('by dose'),
-            **options,
+            **_options(plan, finished),
         )
-    if plan.severities:  # effects are those on the images without distractors, ungrouped
-        kept, group_by = clean_images(annotations), None
-        annotations = annotations_of(annotations, kept)
-        detections = {
-            arm: [detections_of(run, kept) for run in entries]
-            for arm, entries in detections.items()
-        }
-    comparison = compare(
-        annotations,
-        detections,
-        strata=plan.strata,
-        group_by=group_by,
-        questions=plan.questions,
-        delta=plan.delta / 100,
-        withheld=_withheld(plan, runs),
-        progress=progress.steps('comparing'),
-        **options,
-    )
+    comparison = compare_runs(plan, runs, annotations, detections, progress)
+    if plan.looks:  # what a settled arm did not need is not missing
+        runs = [run for run in runs if run.state != WAITING]
     arms = {arm: configs[arm] for arm in finished}
     measured = _measured(folder / COSTS, arms, plan.baseline, device)
     result = SweepResult(
@@ -114,6 +91,67 @@ def collect(
     )
     result.to_json(folder / VERDICT)
     return result
+
+
+def compare_finished(
+    plan: Plan, folder: Path, test_set: Annotations, progress: SweepProgress = SILENT
+) -> Comparison:
+    """Compare the finished runs, and write nothing."""
+    finished = finished_runs(plan, folder)
+    runs = [read_record(run, folder) for run in plan.runs]
+    return compare_runs(plan, runs, test_set, load_runs(finished, folder, test_set), progress)
+
+
+def compare_runs(
+    plan: Plan,
+    runs: Sequence[Run],
+    annotations: Annotations,
+    detections: Mapping[str, Sequence[Detections]],
+    progress: SweepProgress,
+) -> Comparison:
+    """Compare the arms of a plan by the detections of their finished runs."""
+    group_by = plan.group_by
+    if plan.severities:  # effects are those on the images without distractors, ungrouped
+        kept, group_by = clean_images(annotations), None
+        annotations = annotations_of(annotations, kept)
+        detections = {
+            arm: [detections_of(run, kept) for run in entries]
+            for arm, entries in detections.items()
+        }
+    finished = {
+        arm: [run for run in runs if run.arm == arm and run.state == FINISHED] for arm in detections
+    }
+    return compare(
+        annotations,
+        detections,
+        strata=plan.strata,
+        group_by=group_by,
+        questions=plan.questions,
+        delta=plan.delta / 100,
+        looks=plan.looks,
+        withheld=_withheld(plan, runs),
+        progress=progress.steps('comparing'),
+        **_options(plan, finished),
+    )
+
+
+def load_runs(
+    finished: Mapping[str, Sequence[Run]], folder: Path, annotations: Annotations
+) -> dict[str, list[Detections]]:
+    """Load the detections of the finished runs, by arm."""
+    return {
+        arm: [_load(run, folder, annotations) for run in runs] for arm, runs in finished.items()
+    }
+
+
+def _options(plan: Plan, finished: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+    """Return what comparison and dose-response have in common."""
+    return {
+        'baseline': plan.baseline,
+        'n_boot': plan.n_boot,
+        'max_detections': (*MAX_DETECTIONS[:-1], plan.max_detections),
+        'seeds': _shared_seeds(finished, plan.baseline),
+    }
 
 
 def finished_runs(plan: Plan, folder: Path) -> dict[str, list[Run]]:
@@ -194,6 +232,7 @@ def summarise(plan: Plan) -> PlanSummary:
         fine_tuning=dict(plan.fine_tuning),
         question=tuple({'metric': m, 'scope': s} for m, s in plan.questions),
         delta=plan.delta,
+        looks=plan.looks,
     )
 
 

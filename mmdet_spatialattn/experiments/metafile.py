@@ -12,7 +12,7 @@ from ..io import PathLike, atomic_path
 from ..results import OVERALL, Environment, Refused, Run, RunHealth, SweepResult
 from ..results.comparison import SIZE_ADJUSTED
 from ..results.estimates import EstimateOrRefused, Number
-from ..tables import interval_points, points
+from ..tables import estimate_points, interval_points, points
 
 ROOT = Path(__file__).parents[2]
 RESULTS = {
@@ -127,7 +127,8 @@ def _interval(estimate: Optional[dict[str, float]]) -> str:
     if not estimate or 'estimate' not in estimate:
         return ''
     ends = interval_points(estimate['low'], estimate['high'], signed=True)
-    return f'{points(estimate["estimate"], signed=True)} {ends}'
+    value = estimate_points(estimate['estimate'], estimate['low'], estimate['high'], signed=True)
+    return f'{value} {ends}'
 
 
 def _environments(runs: Sequence[Run]) -> list[dict[str, Any]]:

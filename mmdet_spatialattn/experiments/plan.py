@@ -23,21 +23,25 @@ Such a plan asks what inserting attention *adds* to a trained detector, and sees
 than one that trains every arm from scratch.
 """
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine.config import Config
 
-from ..errors import MissingFile, UserError, did_you_mean
+from ..comparison import sequential
+from ..errors import MissingFile, UserError, did_you_mean, error_prefix
 from ..evaluation import MAX_DETECTIONS
 from ..io import PathLike
 from ..results import Run
 from ..results.sweep import WAITING
 from .start import JITTER, PLACEBO, START, Start, read_start
+
+LOOKS = (3, 5, 8, 12)
+"""Numbers of seeds at which arms are compared where seeds are added until it is clear."""
 
 FOLDER_NAME = re.compile(r'[\w][\w.+-]*')
 
@@ -90,6 +94,8 @@ class Plan:
         questions: Primary questions, each a metric and a scope; they share the error budget. By
             default the AP overall and in the most cluttered stratum.
         delta: Effects of less than so many points of AP count as equivalent.
+        looks: Numbers of seeds at which the arms are compared while seeds are added, until every
+            arm is settled or the last look is taken; empty to run all seeds.
     """
 
     name: str
@@ -108,6 +114,7 @@ class Plan:
     fine_tuning: Mapping[str, Any] = field(default_factory=dict)
     questions: tuple[tuple[str, str], ...] = ()
     delta: float = 0.5
+    looks: tuple[int, ...] = ()
 
     @property
     def estimand(self) -> str:
@@ -124,7 +131,7 @@ class Plan:
     @property
     def runs(self) -> list[Run]:
         """All runs, seed by seed, so that an interrupted sweep has complete comparisons."""
-        rounds = zip_longest(*(self.runs_of(arm) for arm in self.arms))
+        rounds = itertools.zip_longest(*(self.runs_of(arm) for arm in self.arms))
         return [run for runs in rounds for run in runs if run is not None]
 
     def runs_of(self, arm: Arm) -> list[Run]:
@@ -191,7 +198,40 @@ def load_plan(path: PathLike) -> Plan:
         values.update(_severities(path, values))
     values.setdefault('name', path.stem)
     _check_folder_name(path, values['name'])
-    return Plan(**values)
+    with error_prefix(f'plan {path}'):
+        return with_looks(Plan(**values), values.get('looks', ()))
+
+
+def until_clear(plan: Plan, *, max_seeds: int = LOOKS[-1], delta: Optional[float] = None) -> Plan:
+    """Return a plan that adds seeds until every arm is settled.
+
+    Args:
+        plan: The plan; it may have fewer seeds.
+        max_seeds: Number of seeds at the last look.
+        delta: Effects of less than so many points of AP count as equivalent; by default the plan's.
+
+    Raises:
+        UserError: ``max_seeds`` or ``delta`` is too small, or an arm has seeds of its own.
+    """
+    if delta is not None:
+        plan = replace(plan, delta=delta)
+    return with_looks(plan, (*(look for look in LOOKS if look < max_seeds), max_seeds))
+
+
+def with_looks(plan: Plan, looks: Sequence[int]) -> Plan:
+    """Return a plan that is read at these numbers of seeds, with as many seeds as that takes."""
+    if not looks:
+        return plan
+    sequential.Plan(looks=tuple(looks), delta=plan.delta / 100)  # checks them
+    for arm in plan.arms:
+        if arm.seeds is not None:
+            raise UserError(
+                f"arm '{arm.name}' has seeds of its own; where seeds are added, runs are compared "
+                "seed by seed, so all arms share the plan's seeds"
+            )
+    further = (seed for seed in itertools.count() if seed not in plan.seeds)
+    missing = itertools.islice(further, max(looks[-1] - len(plan.seeds), 0))
+    return replace(plan, looks=tuple(looks), seeds=(*plan.seeds, *missing)[: looks[-1]])
 
 
 def _with_placebo(path: Path, arms: tuple[Arm, ...], baseline: str) -> tuple[Arm, ...]:

@@ -34,7 +34,7 @@ from ..report import write_sweep_markdown, write_sweep_page
 from ..results import Run, SweepResult
 from ..results.sweep import FINISHED
 from .checks import build_checked_model, check_data
-from .collect import collect, finished_runs, summarise
+from .collect import collect, compare_finished, finished_runs, summarise
 from .config import arm_config, coco_files, run_config, start_config
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
@@ -87,7 +87,10 @@ def run_sweep(
     Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
     _launch(sweep, plan.start_runs, jobs, device, progress)
     _check_start(sweep)
-    _launch(sweep, plan.runs, jobs, device, progress)
+    if plan.looks:
+        _launch_until_clear(sweep, jobs, device, progress)
+    else:
+        _launch(sweep, plan.runs, jobs, device, progress)
     return _collect(sweep, device, progress)
 
 
@@ -233,6 +236,23 @@ def _launch(
         launch(runs, sweep.folder, config_of=sweep.config_of, jobs=jobs, device=device, watch=watch)
 
 
+def _launch_until_clear(
+    sweep: CheckedSweep, jobs: int, device: str, progress: SweepProgress
+) -> None:
+    """Add seeds to the arms that are open, from look to look."""
+    plan = sweep.plan
+    open_arms = {arm.name for arm in plan.arms}
+    for look in plan.looks:
+        seeds = plan.seeds[:look]
+        runs = [run for run in plan.runs if run.arm in open_arms and run.seed in seeds]
+        _launch(sweep, runs, jobs, device, progress)
+        looks = compare_finished(plan, sweep.folder, sweep.test_set, progress).looks
+        open_arms = {arm for arm, taken in looks.items() if taken.open}
+        if not open_arms:
+            return
+        open_arms.add(plan.baseline)
+
+
 def _check_start(sweep: CheckedSweep) -> None:
     """Check that the common start is trained, and that every arm begins as the baseline."""
     plan = sweep.plan
@@ -260,6 +280,9 @@ def _claim(sweep: CheckedSweep) -> None:
 def _protocol(plan: Plan) -> dict[str, Any]:
     """Return what of a plan may not change once its runs have begun."""
     protocol: dict[str, Any] = {'plan': plan.name}
+    if plan.looks:
+        protocol['looks'] = plan.looks
+        protocol['delta'] = plan.delta
     if plan.start is not None:
         protocol['baseline'] = plan.baseline
         protocol['start'] = summarise(plan).start

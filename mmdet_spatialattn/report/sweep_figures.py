@@ -14,6 +14,7 @@ from ..plots import (
 )
 from ..results import Comparison, DoseResponse, Refused, SweepResult
 from ..results.estimates import drawn
+from ..results.power import power_figure
 from .sweep_tables import error_types
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class SweepFigures(NamedTuple):
     Attributes:
         effects: Effects of every arm by scope.
         gains: Clutter gains of every arm.
+        power: Smallest effects that are found, by number of seeds.
         runs: AP of every run, overall and in the most cluttered stratum, by scope.
         dose_means: AP of every arm by dose.
         dose_effects: Effect of every arm by dose.
@@ -37,6 +39,7 @@ class SweepFigures(NamedTuple):
 
     effects: 'MaybeFigure'
     gains: 'MaybeFigure'
+    power: 'MaybeFigure'
     runs: 'dict[str, MaybeFigure]'
     dose_means: 'MaybeFigure'
     dose_effects: 'MaybeFigure'
@@ -59,6 +62,7 @@ def sweep_figures(
     return SweepFigures(
         effects=_effect_forest(comparison),
         gains=_gain_forest(comparison),
+        power=power_figure(list(comparison.power.values())) if comparison.power else None,
         runs={scope: _run_dots(comparison, scope) for scope in (scopes[0], scopes[-1])},
         dose_means=_dose_means(dose) if dose else None,
         dose_effects=_dose_effects(dose) if dose else None,

@@ -10,7 +10,7 @@ from ..results.health import health_table
 from ..tables import markdown_text
 from .sweep_costs import with_times
 from .sweep_tables import Numbers, summary_table
-from .sweep_text import answer, notes, plan_file, setup, title
+from .sweep_text import answer, notes, plan_file, power_sentence, setup, title
 
 
 def write_sweep_markdown(result: SweepResult, folder: PathLike) -> Path:
@@ -41,6 +41,8 @@ def _paragraphs(result: SweepResult, folder: PathLike) -> Iterator[str]:
         for arm, verdict in result.comparison.verdicts.items()
     )
     yield from _numbers(summary_table(result.comparison))
+    if result.comparison.power:
+        yield markdown_text(power_sentence(result))
     if result.health:
         yield health_table(result.health).markdown()
     if result.costs:

@@ -37,7 +37,15 @@ from .strata import strata_examples, stratum_bounds
 from .sweep_costs import cost_ratios, known_kinds, missing_times, with_times
 from .sweep_figures import sweep_figures
 from .sweep_tables import percent, sweep_tables
-from .sweep_text import answer, notes, number_of_runs, plan_file, setup, title
+from .sweep_text import (
+    answer,
+    notes,
+    number_of_runs,
+    plan_file,
+    power_sentence,
+    setup,
+    title,
+)
 
 BADGES = {
     HELPS_IN_CLUTTER: 'good',
@@ -98,6 +106,7 @@ def write_sweep_page(result: SweepResult, folder: PathLike) -> Path:
         badges=BADGES,
         chosen=_first_arm(result),
         tables=sweep_tables(result, costs),
+        power_sentence=power_sentence(result),
         figures=sweep_figures(result, ratios, kinds[0] if kinds else None),
         cost_kinds=kinds,
         missing_times=missing_times(costs),

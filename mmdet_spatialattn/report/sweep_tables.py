@@ -20,7 +20,8 @@ from ..results.comparison import PLAIN, SIZE_ADJUSTED
 from ..results.cost import cost_table
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
 from ..results.health import health_table
-from ..tables import MISSING, Table, interval_points, p_value, points
+from ..results.power import power_table
+from ..tables import MISSING, Table, estimate_points, interval_points, p_value, points
 
 GAIN_NAMES = {PLAIN: 'plain', SIZE_ADJUSTED: 'size-adjusted'}
 """Kinds of clutter gain and their names in tables."""
@@ -40,6 +41,7 @@ class SweepTables(NamedTuple):
     metrics: Numbers
     other_metrics: Numbers
     gains: Numbers
+    power: Sequence[Numbers]
     runs: Numbers
     health: Sequence[Numbers]
     doses: Sequence[Numbers]
@@ -61,6 +63,7 @@ def sweep_tables(result: SweepResult, costs: Mapping[str, Cost]) -> SweepTables:
         metrics=metric_table(comparison),
         other_metrics=other_metrics_table(comparison),
         gains=gain_table(comparison),
+        power=power_tables(comparison),
         runs=run_table(result),
         health=[Numbers(health_table(result.health))] if result.health else [],
         doses=dose_tables(result.dose) if result.dose else [],
@@ -100,6 +103,12 @@ def gain_table(comparison: Comparison) -> Numbers:
     ]
     header = ('arm', 'kind', 'gain', *_estimate_header(comparison))
     return Numbers(Table('Clutter gains in AP, in points', header, rows))
+
+
+def power_tables(comparison: Comparison) -> list[Numbers]:
+    """Return the smallest effects that are found by number of seeds; none for unpaired runs."""
+    powers = list(comparison.power.values())
+    return [Numbers(power_table(powers))] if powers else []
 
 
 def summary_table(comparison: Comparison) -> Numbers:
@@ -212,11 +221,13 @@ def _estimate_cells(estimate: EstimateOrRefused) -> tuple[str, ...]:
         return estimate.reason, MISSING, MISSING, MISSING, MISSING
     detectable = estimate.detectable
     return (
-        points(estimate.estimate, signed=True),
+        estimate_points(estimate.estimate, estimate.low, estimate.high, signed=True),
         interval_points(estimate.low, estimate.high, signed=True),
         str(estimate.simultaneous) if isinstance(estimate.simultaneous, Bounds) else MISSING,
         p_value(estimate.p_adjusted),
-        points(detectable) if math.isfinite(detectable) else MISSING,
+        estimate_points(detectable, estimate.low, estimate.high)
+        if math.isfinite(detectable)
+        else MISSING,
     )
 
 

@@ -15,6 +15,7 @@ from ..comparison.verdict import (
     WORDS,
 )
 from ..results import ArmSummary, Environment, PlanSummary, SweepResult
+from ..tables import points
 from .sweep_tables import percent
 
 UNDECIDED = {INCONCLUSIVE, NO_VERDICT, ONE_TRAINING}
@@ -103,9 +104,22 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
             'Runs',
             'compared seed by seed' if settings.paired else 'compared by the means of the arms',
         ),
+        ('Looks', _looks(result)),
         ('Found 4 times in 5', f'with a probability of {percent(settings.power)}'),
         *_environments(result),
     ]
+
+
+def _looks(result: SweepResult) -> str:
+    """Return when the arms were compared while seeds were added, and where they stand."""
+    looks, taken = result.comparison.settings.looks, result.comparison.looks
+    if not looks:
+        return 'none: the number of seeds was fixed'
+    arms = [
+        f'{arm} {_list(dict.fromkeys(look.states.values()))} at {look.seeds}'
+        for arm, look in taken.items()
+    ]
+    return f'at {_list(looks)} seeds; {_list(arms)}'
 
 
 def _estimand(plan: PlanSummary) -> str:
@@ -115,6 +129,25 @@ def _estimand(plan: PlanSummary) -> str:
     n_bases = len(plan.start.get('seeds', (0,)))
     given = 'given this start' if n_bases == 1 else f'over {n_bases} starts'
     return f'added: what the arm adds to a detector that is trained already, {given}'
+
+
+def power_sentence(result: SweepResult) -> str:
+    """Return what the comparison could see with its seeds; empty for unpaired runs."""
+    powers = list(result.comparison.power.values())
+    if not powers:
+        return ''
+    seeds = max(len({run.seed for run in runs}) for runs in result.finished.values())
+    found = [
+        f'{points(effect, decimals=2)} {power.metric} {power.scope}'
+        for power in powers
+        for n, effect in power.curve
+        if n == max((n for n, _ in power.curve if n <= seeds), default=n)
+    ]
+    return (
+        f'With {_count(seeds, "seed")} and intervals for {_count(powers[0].n_arms, "arm")} '
+        f'together, an effect of {" or of ".join(found)} is found four times in five. '
+        'The figure shows what fewer or more seeds would find on the same test images.'
+    )
 
 
 def plan_file(plan: PlanSummary) -> str:

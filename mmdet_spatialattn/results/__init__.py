@@ -2,13 +2,14 @@
 
 from .audit import Audit, AuditRow
 from .base import Result
-from .comparison import ArmResult, Comparison, ComparisonSettings, Question, Verdict
+from .comparison import ArmResult, Comparison, ComparisonSettings, Look, Question, Verdict
 from .cost import Cost
 from .dose_response import DoseArm, DoseCurve, DoseEffect, DoseResponse, DoseRun, DoseSettings
 from .estimates import Bounds, Estimate, Interval, Refused
 from .evaluation import Evaluation
 from .health import RunHealth
 from .initial_effect import InitialEffect
+from .power import Power
 from .sweep import ArmSummary, Environment, PlanSummary, Run, SweepResult
 from .test_set import OVERALL, Stratum, TestSet
 
@@ -33,7 +34,9 @@ __all__ = [
     'Evaluation',
     'InitialEffect',
     'Interval',
+    'Look',
     'PlanSummary',
+    'Power',
     'Question',
     'Refused',
     'Result',

@@ -1,12 +1,12 @@
 """The comparison of arms with a baseline."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from ..errors import UserError, did_you_mean
 from ..plots import EFFECT_TITLE, GAIN_STYLES, Series, forest, scope_series
-from ..tables import MISSING, Table, interval_points, p_value, points
+from ..tables import MISSING, Table, estimate_points, interval_points, p_value
 from .base import Result
 from .estimates import (
     Bounds,
@@ -19,6 +19,7 @@ from .estimates import (
     points_or_missing,
 )
 from .evaluation import Evaluation
+from .power import Power
 from .test_set import OVERALL, Stratum, TestSet, strata_table
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class ComparisonSettings:
         paired: Whether runs are compared seed by seed.
         delta: Effects within ``-delta`` to ``delta`` count as equivalent.
         questions: The primary questions, which share the error budget.
+        looks: Numbers of seeds at which the comparison is read while seeds are added; empty where
+            their number was fixed.
     """
 
     baseline: str
@@ -74,6 +77,26 @@ class ComparisonSettings:
     paired: bool = False
     delta: float = 0.005
     questions: tuple[Question, ...] = ()
+    looks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Look:
+    """How far an arm is settled, where seeds are added until it is clear.
+
+    Attributes:
+        seeds: Its number of seeds at the last look; 0 before the first one.
+        states: By question: ``'open'``, ``'better'``, ``'worse'``, ``'equivalent'`` or
+            ``'futile'``, if no planned look is likely to settle it.
+    """
+
+    seeds: int
+    states: dict[str, str]
+
+    @property
+    def open(self) -> bool:
+        """Whether further seeds are to be run."""
+        return 'open' in self.states.values()
 
 
 @dataclass(frozen=True)
@@ -119,6 +142,9 @@ class Comparison(Result):
             the most cluttered stratum minus that in the least.
         verdicts: By arm.
         notes: What a user should know, one sentence each.
+        looks: By arm, how far it is settled, where seeds are added until it is clear.
+        power: By scope, what a comparison like this could see with more or fewer seeds, where runs
+            are paired.
     """
 
     FORMAT: ClassVar[str] = 'comparison'
@@ -132,6 +158,8 @@ class Comparison(Result):
     clutter_gain: dict[str, dict[str, Effects]]
     verdicts: dict[str, Verdict]
     notes: tuple[str, ...]
+    looks: dict[str, Look] = field(default_factory=dict)
+    power: dict[str, Power] = field(default_factory=dict)
 
     @property
     def baseline(self) -> str:
@@ -254,9 +282,9 @@ def _cells(effect: EstimateOrRefused) -> tuple[str, ...]:
     if isinstance(effect, Refused):
         return MISSING, '', '', '', ''
     return (
-        points(effect.estimate, signed=True),
+        estimate_points(effect.estimate, effect.low, effect.high, signed=True),
         interval_points(effect.low, effect.high, signed=True),
         str(effect.simultaneous) if isinstance(effect.simultaneous, Bounds) else MISSING,
         p_value(effect.p_adjusted),
-        points(effect.detectable),
+        estimate_points(effect.detectable, effect.low, effect.high),
     )

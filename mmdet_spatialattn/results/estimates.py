@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Optional, 
 
 from ..errors import UserError
 from ..plots import INK, Series, forest
-from ..tables import MISSING, Table, interval_points, p_value, points
+from ..tables import MISSING, Table, estimate_points, interval_points, p_value, points
 from .base import Result
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Interval(Result):
     df: DegreesOfFreedom
 
     def __str__(self) -> str:
-        estimate = points(self.estimate, signed=self.signed)
+        estimate = estimate_points(self.estimate, self.low, self.high, signed=self.signed)
         return f'{estimate} {interval_points(self.low, self.high, signed=self.signed)}'
 
     def tables(self) -> list[Table]:
@@ -129,7 +129,7 @@ class Estimate(Interval):
     Example:
         >>> effect = Estimate(0.012, 0.004, 0.02, 0.004, 9, 0.01, 0.02, 0.011, Bounds(0.001, 0.023))
         >>> print(effect, effect.simultaneous)
-        +1.2 [+0.4, +2.0] [+0.1, +2.3]
+        +1.20 [+0.40, +2.00] [+0.1, +2.3]
     """
 
     FORMAT: ClassVar[str] = 'estimate'
@@ -142,7 +142,8 @@ class Estimate(Interval):
 
     def tables(self) -> list[Table]:
         (table,) = super().tables()
-        cells = (str(self.simultaneous), p_value(self.p_adjusted), points(self.detectable))
+        detectable = estimate_points(self.detectable, self.low, self.high)
+        cells = (str(self.simultaneous), p_value(self.p_adjusted), detectable)
         header = (*table.header, 'simultaneous', 'adjusted p', 'found 4 times in 5 from')
         return [Table('', header, [(*table.rows[0], *cells)])]
 

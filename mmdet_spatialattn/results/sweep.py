@@ -113,6 +113,7 @@ class PlanSummary:
     fine_tuning: dict[str, Any] = field(default_factory=dict)
     question: tuple[dict[str, str], ...] = ()
     delta: float = 0.5
+    looks: tuple[int, ...] = ()
 
     @property
     def estimand(self) -> str:
