@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+TEST_NEEDED = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 @command
@@ -40,13 +41,16 @@ def main(argv: Optional[list[str]] = None) -> int:
         metavar='CHECKPOINT',
         help='resume from CHECKPOINT, or from the last one in the work directory',
     )
+    parser.add_argument(
+        '--test', action='store_true', help='test the detector on the test set afterwards'
+    )
     args = parser.parse_args(argv)
 
     from ..compat.doctor import require_host
     from ..experiments.checks import build_checked_model, check_checkpoint, check_data
 
     require_host()
-    config = load_config(args, NEEDED)
+    config = load_config(args, (*NEEDED, *TEST_NEEDED) if args.test else NEEDED)
     if args.amp:
         _use_amp(config)
     if args.auto_scale_lr:
@@ -56,13 +60,16 @@ def main(argv: Optional[list[str]] = None) -> int:
         config.load_from = args.resume
         if args.resume == 'auto':
             config.load_from = _last_checkpoint(config.work_dir)
-    check_data(config, 'train_dataloader', 'val_dataloader')
+    loaders = ('train_dataloader', 'val_dataloader')
+    check_data(config, *loaders, *(('test_dataloader',) if args.test else ()))
     model = build_checked_model(config)
     if config.get('load_from'):
         check_checkpoint(model, config.load_from, 'resume' if config.get('resume') else 'start')
     del model
     with running(config, args.local_rank) as runner:
         runner.train()
+        if args.test:
+            runner.test()
     return 0
 
 

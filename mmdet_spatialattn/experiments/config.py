@@ -71,6 +71,7 @@ def run_config(
     config.work_dir = str(folder)
     config.val_cfg = config.val_dataloader = config.val_evaluator = None  # tested at the end
     config.test_evaluator.outfile_prefix = str(folder / 'detections')
+    config.test_evaluator.format_only = True  # the sweep evaluates all runs together
     config.merge_from_dict({'default_hooks.checkpoint.max_keep_ckpts': 2})
     if checkpoint is not None:
         config.load_from = checkpoint

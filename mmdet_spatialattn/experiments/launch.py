@@ -141,10 +141,7 @@ class _Job:
             return
         _kill(self.process)  # the processes that it started and left behind
         self.process = None
-        if code != 0:
-            self._end(FAILED)
-        elif self.phase == TESTING:
-            self._end(FINISHED)
+        self._end(FINISHED if code == 0 else FAILED)
 
     def start_next(self, threads: int) -> None:
         """Start the next command of the run, if there is one and none is running."""
@@ -162,13 +159,15 @@ class _Job:
         else:
             self.phase = TRAINING
             resume = [] if checkpoint is None else ['--resume', str(checkpoint)]
-            self._start(['train', config, *resume], threads)
+            self._start(['train', config, '--test', *resume], threads)
 
     def status(self) -> RunStatus:
         """Return how far the run is, as its log tells."""
         if self.phase not in (TRAINING, TESTING):
             return RunStatus(self.run, self.phase, float(self.phase == FINISHED))
         log = _last_lines(self.log)
+        if any(match[1] == b'test' for match in _PROGRESS.finditer(log)):
+            self.phase = TESTING
         word = _PROGRESS_WORDS[self.phase]
         steps = [match.groups() for match in _PROGRESS.finditer(log) if match[1] == word]
         if not steps:

@@ -274,10 +274,10 @@ def _check_start(sweep: CheckedSweep) -> None:
 def _claim(sweep: CheckedSweep) -> None:
     """Write the plan into the folder, which then belongs to it."""
     plan = sweep.plan
-    write_json(sweep.folder / MANIFEST, {**asdict(summarise(plan)), **_protocol(plan)})
+    write_json(sweep.folder / MANIFEST, {**asdict(summarise(plan)), **protocol(plan)})
 
 
-def _protocol(plan: Plan) -> dict[str, Any]:
+def protocol(plan: Plan) -> dict[str, Any]:
     """Return what of a plan may not change once its runs have begun."""
     protocol: dict[str, Any] = {'plan': plan.name}
     if plan.looks:
@@ -311,7 +311,7 @@ def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSwe
 def _check_folder(plan: Plan, folder: Path) -> None:
     manifest = folder / MANIFEST
     if manifest.is_file():
-        changes = differences(read_json(manifest), _protocol(plan))
+        changes = differences(read_json(manifest), protocol(plan))
         if changes:
             raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
     elif folder.exists() and not is_empty_folder(folder):

@@ -10,6 +10,8 @@ from mmdet_spatialattn.cli import main
 from mmdet_spatialattn.clutter import Scope, Stratification, stratify
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.comparison.power import SEEDS, Design, detectable, stored_components
+from mmdet_spatialattn.comparison.sequential import Plan, levels_of_looks
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import CurveKey, EvaluationTask, evaluate_run
 from mmdet_spatialattn.results import Comparison, Refused
@@ -373,6 +375,79 @@ def test_a_question_of_its_own_gets_the_whole_error_budget(problem):
     alone = compare(truth, arms, n_boot=200, questions=[('AP', 'crowded')])
     assert alone.effect('better', 'crowded').simultaneous.low > both.simultaneous.low
     assert alone.effect('better').p_adjusted == alone.effect('better').p
+
+
+def test_seeds_are_added_until_it_is_clear(problem):
+    """The intervals are those of the look, the states those of the decisions at this look."""
+    truth, runs = problem
+    rng = np.random.default_rng(0)
+
+    def moved(run, noise):
+        run = copy.deepcopy(run)
+        for entry in run:
+            entry['bbox'] = (np.array(entry['bbox']) * np.exp(rng.normal(0, noise, 4))).tolist()
+        return run
+
+    arms = {
+        'base': [moved(runs['b0'], 0.001) for _ in range(4)],
+        'worse': [moved(runs['b0'], 0.15) for _ in range(4)],
+        'same': [moved(runs['b0'], 0.001) for _ in range(4)],
+    }
+    options = dict(n_boot=100, delta=0.01, looks=(2, 4), questions=[('AP', 'overall')])
+    seeds = {arm: [0, 1, 2, 3] for arm in arms}
+    whole = compare(truth, arms, seeds=seeds, **options)
+    assert whole.settings.looks == (2, 4)
+    assert whole.looks['worse'].states == {'AP overall': 'worse'}
+    assert whole.verdicts['worse'].word == 'hurts'
+    assert not whole.looks['worse'].open
+    stopped = {arm: runs[: whole.looks[arm].seeds] for arm, runs in arms.items() if arm != 'base'}
+    stopped['base'] = arms['base']
+    again = compare(
+        truth,
+        {arm: stopped[arm] for arm in arms},
+        seeds={arm: [0, 1, 2, 3][: len(stopped[arm])] for arm in arms},
+        **options,
+    )
+    assert again.looks == whole.looks
+    for arm in ('worse', 'same'):
+        effect, expected = again.effect(arm), whole.effect(arm)
+        assert (effect.estimate, effect.simultaneous) == (expected.estimate, expected.simultaneous)
+        look = whole.looks[arm].seeds
+        level = levels_of_looks(2, Plan(looks=(2, 4)))[look]
+        assert (effect.p_adjusted < 0.05) == (effect.simultaneous.sign != 0)
+        fixed = compare(
+            truth,
+            {name: entries[:look] for name, entries in arms.items()},
+            seeds={name: [0, 1, 2, 3][:look] for name in arms},
+            **{**options, 'looks': ()},
+        ).effect(arm)
+        assert fixed.simultaneous.low >= effect.simultaneous.low - 1e-12  # looks are paid for
+        assert level < 0.05 or look == 4
+    early = compare(
+        truth,
+        {arm: entries[:1] for arm, entries in arms.items()},
+        seeds={arm: [0] for arm in arms},
+        **options,
+    )
+    assert early.looks['same'].seeds == 0 and early.looks['same'].open
+    assert 'the first planned look is still to come' in early.verdicts['same'].sentence
+
+
+def test_a_comparison_says_what_it_could_see(problem):
+    """The stored variance components give the stored curve; a pilot of one seed says nothing."""
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    seeds = {arm: [0, 1] for arm in arms}
+    result = compare(truth, arms, seeds=seeds, n_boot=100)
+    power = result.power['AP overall']
+    assert [n for n, _ in power.curve] == list(SEEDS)
+    effects = [effect for _, effect in power.curve]
+    assert effects == sorted(effects, reverse=True) and effects[-1] > 0
+    design = Design(8, power.n_arms, level=power.level)
+    assert dict(power.curve)[8] == detectable(stored_components(power), design)
+    single = {arm: entries[:1] for arm, entries in arms.items()}
+    assert compare(truth, single, seeds={arm: [0] for arm in arms}, n_boot=100).power == {}
+    assert compare(truth, arms, n_boot=100).power == {}
 
 
 @pytest.mark.parametrize(

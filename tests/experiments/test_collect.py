@@ -1,5 +1,6 @@
 """What is collected is what the runs left: compared once, described so that it can be repeated."""
 
+import shutil
 from dataclasses import asdict, replace
 
 import pytest
@@ -10,9 +11,9 @@ from mmdet_spatialattn.comparison.dose_response import dose_response
 from mmdet_spatialattn.errors import MissingFile, UserError
 from mmdet_spatialattn.experiments.collect import summarise
 from mmdet_spatialattn.experiments.metafile import read_metafile, write_metafile
-from mmdet_spatialattn.experiments.plan import Arm
+from mmdet_spatialattn.experiments.plan import Arm, until_clear
 from mmdet_spatialattn.experiments.record import RECORD, write_record
-from mmdet_spatialattn.experiments.sweep import check
+from mmdet_spatialattn.experiments.sweep import MANIFEST, check, protocol, run_sweep
 from mmdet_spatialattn.insertion.health import Health, ModuleHealth
 from mmdet_spatialattn.insertion.health_hook import HEALTH
 from mmdet_spatialattn.io import read_json, write_json
@@ -233,3 +234,28 @@ def test_an_arm_with_failed_runs_gets_no_verdict(scenes, tmp_path, failed):
     assert verdict.word == 'no verdict'
     assert '1 of its 2 runs failed' in verdict.sentence
     assert ('the baseline' in verdict.sentence) == (failed == 'plain')
+
+
+def test_seeds_are_added_until_every_arm_is_settled(scenes, tmp_path):
+    """All runs are there; those that a settled arm does not need are neither asked for nor read."""
+    plan = until_clear(small_plan(scenes, dose=None, delta=20.0), max_seeds=5)
+    assert (plan.looks, plan.seeds) == ((3, 5), (0, 1, 2, 3, 4))
+    with pytest.raises(UserError, match='holds other files'):
+        finish(plan, tmp_path / 'other', scenes, {'plain': 1})
+        run_sweep(plan, tmp_path / 'other')
+    write_json(tmp_path / MANIFEST, protocol(plan))
+    finish(plan, tmp_path, scenes, {'plain': 1, 'cbam': 3})
+    result = run_sweep(plan, tmp_path)
+    assert result.comparison.settings.looks == (3, 5)
+    assert not result.comparison.looks['cbam'].open
+    look = result.comparison.looks['cbam'].seeds
+    assert result.comparison.effect('cbam').estimate < -0.1
+    for run in plan.runs:
+        if run.arm == 'cbam' and run.seed >= look:
+            shutil.rmtree(tmp_path / run.name)
+    again = run_sweep(plan, tmp_path)
+    assert again.comparison.looks == result.comparison.looks
+    assert again.comparison.effects == result.comparison.effects
+    assert not again.failed
+    with pytest.raises(UserError, match=r'looks \[3, 5\] instead of \[3, 4\]'):
+        run_sweep(until_clear(plan, max_seeds=4), tmp_path)

@@ -20,6 +20,7 @@ from mmdet_spatialattn.results import (
     Evaluation,
     Interval,
     PlanSummary,
+    Power,
     Refused,
     Run,
     RunHealth,
@@ -28,6 +29,7 @@ from mmdet_spatialattn.results import (
     TestSet,
     Verdict,
 )
+from mmdet_spatialattn.results.power import UnitVariance
 
 REFUSED = Refused("'crowded': 12 objects; a conclusion needs 30")
 INTERVAL = Interval(0.297, 0.28, 0.31, 0.0071, 99.0)
@@ -115,6 +117,12 @@ COST = Cost(
     parameters=10_000, flops=2_000_000_000, memory=3_000_000, latency=0.014, latency_ratio=1
 )
 ENVIRONMENT = Environment({'torch': '2.14.1'}, {'processor': 'test', 'cores': 2, 'memory': None})
+POWER = Power(
+    metric='AP', scope='overall', n_arms=3, n_units=100, level=0.975, images=1e-6,
+    images_shared=2e-7,
+    seeds=UnitVariance(4e-6, 1e-7, 1e-6), bases=UnitVariance(0, 0, 0), n_bases=1,
+    curve=((2, 0.07), (3, 0.009), (5, 0.004)),
+)  # fmt: skip
 HEALTH = RunHealth('trained', '', 0.3, (-0.2, 0.1), 0.05, 0.0, None)
 RUN = Run('cbam', 1, 'finished', ENVIRONMENT, health=HEALTH)
 
@@ -138,5 +146,5 @@ SWEEP = SweepResult(
 
 EXAMPLES = [
     REFUSED, INTERVAL, ESTIMATE, evaluation('a0.json'), COMPARISON, DOSE_RESPONSE, AUDIT, COST,
-    HEALTH, RUN, SWEEP,
+    HEALTH, POWER, RUN, SWEEP,
 ]  # fmt: skip
