@@ -124,6 +124,9 @@ def test_progress_is_read_from_the_last_command_in_the_log(tmp_path):
     status = job.status()
     assert (status.phase, status.epoch, status.loss) == ('training', 2, 0.7)
     assert status.share == pytest.approx(0.95 * 1.5 / 4)
+    with log.open('a') as file:  # the same command tests afterwards
+        file.write('11/21 - mmengine - INFO - Epoch(test)  [ 10/100]    eta: 0\n')
+    assert (job.status().phase, job.status().share) == ('testing', pytest.approx(0.955))
     with log.open('a') as file:
         file.write('\n$ spatialattn test x\n11/21 - INFO - Epoch(test)  [ 50/100]    eta: 0\n')
     job.phase = 'testing'

@@ -10,10 +10,13 @@ from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments.arms import building
 from mmdet_spatialattn.experiments.config import arm_config, read_config, run_config, start_config
 from mmdet_spatialattn.experiments.identity import check_identity
-from mmdet_spatialattn.experiments.plan import load_plan
+from mmdet_spatialattn.experiments.launch import launch
+from mmdet_spatialattn.experiments.plan import Arm, load_plan
+from mmdet_spatialattn.experiments.record import read_record
 from mmdet_spatialattn.experiments.start import JITTER, PLACEBO, START
+from mmdet_spatialattn.experiments.sweep import check
 
-from .sets import BASELINE, CBAM, small_scenes
+from .sets import BASELINE, CBAM, small_plan, small_scenes
 
 PLAN = f"""
 baseline = 'plain'
@@ -160,6 +163,35 @@ def test_a_start_of_another_model_is_named(start, tmp_path):
     torch.save({k: v for k, v in weights.items() if 'bbox_head' not in k}, tmp_path / 'half.pth')
     with pytest.raises(UserError, match="arm 'plain' cannot start .* weights are missing"):
         check_identity({'plain': config}, 'plain', str(tmp_path / 'half.pth'))
+
+
+def test_frozen_identity_attention_reproduces_the_run_of_the_baseline(scenes, tmp_path):
+    """Inserting attention shifts no random stream: the order of the images, the initial weights."""
+    rates = {name: dict(lr_mult=0.0) for name in ('spatialattn', 'spatialattn.alpha')}
+    frozen = {'optim_wrapper.paramwise_cfg': dict(custom_keys=rates)}
+    plan = small_plan(
+        scenes,
+        arms=(Arm('plain', BASELINE), Arm('cbam', CBAM, overrides=frozen)),
+        seeds=(0,),
+        overrides={
+            'data_root': str(scenes),
+            'train_cfg.max_epochs': 2,
+            'train_dataloader.dataset.indices': 8,
+            'optim_wrapper.clip_grad': None,  # the norm would count frozen attention too
+        },
+    )
+    sweep = check(plan, tmp_path / 'sweep')
+    statuses = launch(plan.runs, sweep.folder, config_of=sweep.config_of, jobs=2)
+    assert [status.phase for status in statuses] == ['finished', 'finished']
+    plain, cbam = (
+        torch.load(sweep.folder / run.name / 'epoch_2.pth', weights_only=False)['state_dict']
+        for run in plan.runs
+    )
+    own = [name for name in cbam if 'spatialattn' in name]
+    assert own and set(cbam) - set(own) == set(plain)
+    assert all(torch.equal(cbam[name], plain[name]) for name in plain)
+    health = read_record(plan.runs[1], sweep.folder).health
+    assert (health.verdict, health.distance, health.alpha) == ('never trained', 0.0, (0.0, 0.0))
 
 
 def test_the_name_of_the_start_is_a_run():
