@@ -3,14 +3,16 @@
     spatialattn demo
     spatialattn demo --full --jobs 4 --device cuda
 
-Generates the clutter digits, trains a narrow RetinaNet without attention, with CBAM in its backbone
-and with CBAM in its neck, each with two seeds, and compares them in clutter: a table here, and the
-page report.html. Nothing is downloaded. An interrupted demo is resumed by the same command.
+Generates the clutter digits and trains a narrow RetinaNet once. Then it inserts CBAM, or a control
+with as many parameters and no attention, fine-tunes each three times from there, and compares them
+in clutter: a table here, and the page report.html. Nothing is downloaded. An interrupted demo is
+resumed by the same command.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import UserError
 from ..io import differences, is_empty_folder, read_json, write_json
@@ -18,8 +20,12 @@ from ..processors import count_processors
 from ._command import Parser, command, maybe_write_json
 from ._sweep import add_sweep_flags, print_result
 
+if TYPE_CHECKING:
+    from ..experiments import Plan
+
 PLANS = Path(__file__).parents[2] / 'configs' / 'experiments'
-FULL_SEEDS = (0, 1, 2, 3, 4)
+IMAGES, FULL_IMAGES = 2500, 6000
+"""Numbers of scenes that the plans of the demo and of ``--full`` are made for."""
 
 
 @command
@@ -32,13 +38,15 @@ def main(argv: Optional[list[str]] = None) -> int:
         help='folder of the demo (default work_dirs/demo)',
     )
     parser.add_argument(
-        '--images', type=int, default=1000, metavar='N', help='number of scenes (default 1000)'
+        '--images', type=int, metavar='N', help='number of scenes (default 2500; 6000 with --full)'
     )
-    parser.add_argument('--epochs', type=int, metavar='N', help="default: the plan's")
+    parser.add_argument(
+        '--epochs', type=int, metavar='N', help="of the first training (default: the plan's)"
+    )
     parser.add_argument(
         '--full',
         action='store_true',
-        help='all arms of configs/experiments/clutter_digits.py, five seeds each',
+        help='all arms and seeds of configs/experiments/clutter_digits.py',
     )
     add_sweep_flags(parser)
     parser.set_defaults(jobs=count_processors())
@@ -57,23 +65,41 @@ def main(argv: Optional[list[str]] = None) -> int:
     from ..experiments import load_plan, run_sweep
     from ._progress_display import ProgressDisplay
 
-    check_scenes(args.images)
+    usual = FULL_IMAGES if args.full else IMAGES
+    images = usual if args.images is None else args.images
+    check_scenes(images)
     folder = Path(args.work_dir).resolve()
-    _claim(folder, {'images': args.images, 'epochs': args.epochs, 'full': args.full})
+    _claim(folder, {'images': images, 'epochs': args.epochs, 'full': args.full})
     display = ProgressDisplay()
-    write_scenes(folder / 'scenes', images=args.images, progress=display.steps('scenes'))
+    write_scenes(folder / 'scenes', images=images, mixed=True, progress=display.steps('scenes'))
     plan = load_plan(PLANS / ('clutter_digits.py' if args.full else 'demo.py'))
     overrides = {'data_root': str(folder / 'scenes'), 'default_hooks.logger.interval': 10}
-    if args.epochs is not None:
-        overrides['train_cfg.max_epochs'] = args.epochs
-    plan = replace(plan, overrides={**plan.overrides, **overrides})
-    if args.full:
-        plan = replace(plan, seeds=FULL_SEEDS)
+    plan = _scaled(replace(plan, overrides={**plan.overrides, **overrides}), images / usual)
+    if args.epochs is not None and plan.start is not None:
+        plan = replace(plan, start=replace(plan.start, epochs=args.epochs))
     runs = folder / 'runs'
     result = run_sweep(plan, runs, jobs=args.jobs, device=args.device, progress=display)
     print_result(result, runs)
     maybe_write_json(args.json, result.to_dict())
     return int(bool(result.failed))
+
+
+def _scaled(plan: 'Plan', share: float) -> 'Plan':
+    """Return a plan for another number of scenes: each training sees the same share of them."""
+
+    def scaled(overrides: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: round(value * share) if key.endswith('.indices') else value
+            for key, value in overrides.items()
+        }
+
+    assert plan.start is not None
+    return replace(
+        plan,
+        start=replace(plan.start, overrides=scaled(plan.start.overrides)),
+        fine_tuning=scaled(plan.fine_tuning),
+        arms=tuple(replace(arm, overrides=scaled(arm.overrides)) for arm in plan.arms),
+    )
 
 
 def _claim(folder: Path, parameters: dict) -> None:

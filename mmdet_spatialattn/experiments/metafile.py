@@ -9,7 +9,7 @@ import yaml
 
 from ..errors import UserError, cannot_read
 from ..io import PathLike, atomic_path
-from ..results import OVERALL, Environment, Refused, Run, RunHealth, SweepResult
+from ..results import OVERALL, Bounds, Environment, Refused, Run, RunHealth, SweepResult
 from ..results.comparison import SIZE_ADJUSTED
 from ..results.estimates import EstimateOrRefused, Number
 from ..tables import estimate_points, interval_points, points
@@ -17,11 +17,16 @@ from ..tables import estimate_points, interval_points, points
 ROOT = Path(__file__).parents[2]
 RESULTS = {
     'Clutter digits': 'configs/clutter_digits/metafile.yml',
-    'Clutter digits, twelve epochs': 'configs/clutter_digits/width.yml',
-    'BCCD': 'configs/bccd/metafile.yml',
+    'Crowded nuclei (DSB2018)': 'configs/dsb2018/metafile.yml',
+    'Blood cells (BCCD)': 'configs/bccd/metafile.yml',
+    'Clutter digits, from scratch': 'configs/clutter_digits/width.yml',
 }
 """The measured results of this repository, by their titles."""
 
+_ESTIMANDS = {
+    'added': 'inserted into one trained detector and fine-tuned with common seeds',
+    'trained': 'every run trained from scratch',
+}
 _NUMBERS = ('estimate', 'low', 'high', 'p_adjusted', 'detectable')
 _COSTS = ('parameters', 'flops', 'memory')
 _DIGITS = 6  # the tables round once more, and must not see a rounded half
@@ -34,6 +39,10 @@ def write_metafile(path: PathLike, result: SweepResult) -> None:
     test_set = comparison.test_set
     content = {
         'Plan': plan.name,
+        'Estimand': plan.estimand,
+        **({'Start': plan.start, 'Fine-tuning': plan.fine_tuning} if plan.start else {}),
+        'Delta': plan.delta,
+        'Detectable': {question: dict(power.curve) for question, power in comparison.power.items()},
         'Environments': _environments(result.runs),
         'Data': {
             'images': test_set.images,
@@ -89,19 +98,19 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
     data, strata = content['Data'], list(content['Data']['strata'])
     most = strata[-1]
     lines = [
-        f'**{title}**: {data["objects"]} objects in {data["images"]} images, '
-        f'{data["strata"][most]["objects"]} of them {most}; [{name}]({name})',
+        f'**{title}**, {_ESTIMANDS[content.get("Estimand", "trained")]}: '
+        f'{data["objects"]} objects in {data["images"]} test images, '
+        f'{data["strata"][most]["objects"]} of them {most}; [{name}]({name}){_detectable(content)}',
         '',
-        f'| arm | seeds | AP | effect | effect, {most} | clutter gain | verdict | parameters '
-        '| FLOPs |',
-        '|---|---:|---:|---:|---:|---:|---|---:|---:|',
+        f'| arm | seeds | AP | effect | effect, {most} | clutter gain | features changed | verdict '
+        '| parameters | FLOPs |',
+        '|---|---:|---:|---:|---:|---:|---:|---|---:|---:|',
     ]
     models = {model['Name']: model['Results'] for model in content['Models']}
     measured = [results for results in models.values() if results]
     baseline = next((results for results in measured if 'effect' not in results), None)
-    withdrawn = {model['Name'] for model in content['Models'] if 'Withdrawn' in model}
     for arm, results in models.items():
-        missing = ('', '', '', '', '', 'withdrawn' if arm in withdrawn else 'not run', '', '')
+        missing = ('', '', '', '', '', '', 'not run', '', '')
         cells = [arm, *(_cells(results, baseline, most) if results else missing)]
         lines.append(f'| {" | ".join(cells)} |')
     return '\n'.join(lines)
@@ -118,17 +127,34 @@ def _cells(results: dict[str, Any], baseline: Optional[dict[str, Any]], most: st
         str(len(results['seeds'])),
         points(results['AP']['mean']),
         *map(_interval, estimates),
+        _change(results.get('health', ())),
         results.get('verdict', ''),
         *ratios,
     ]
 
 
-def _interval(estimate: Optional[dict[str, float]]) -> str:
+def _interval(estimate: Optional[dict[str, Any]]) -> str:
     if not estimate or 'estimate' not in estimate:
         return ''
-    ends = interval_points(estimate['low'], estimate['high'], signed=True)
-    value = estimate_points(estimate['estimate'], estimate['low'], estimate['high'], signed=True)
-    return f'{value} {ends}'
+    low, high = estimate.get('simultaneous') or (estimate['low'], estimate['high'])
+    value = estimate_points(estimate['estimate'], low, high, signed=True)
+    return f'{value} {interval_points(low, high, signed=True)}'
+
+
+def _change(health: Sequence[dict[str, Any]]) -> str:
+    """Return by how much the attention changes the features, the mean over the runs."""
+    changes = [run['change'] for run in health if 'change' in run]
+    return f'{100 * sum(changes) / len(changes):.1f} %' if changes else ''
+
+
+def _detectable(content: dict[str, Any]) -> str:
+    """Return what the comparison can see with the seeds of most arms, as a sentence."""
+    seeds = max(len(m['Results']['seeds']) for m in content['Models'] if m['Results'])
+    effects = [
+        f'{points(curve[max(n for n in curve if n <= seeds)], decimals=2)} {question}'
+        for question, curve in content.get('Detectable', {}).items()
+    ]
+    return f'. Found four times in five: an effect of {" or ".join(effects)}' if effects else ''
 
 
 def _environments(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -197,7 +223,9 @@ def _number(number: Number) -> Optional[float]:
 def _estimate(effect: EstimateOrRefused) -> dict[str, Any]:
     if isinstance(effect, Refused):
         return {'refused': effect.reason}
-    return {name: getattr(effect, name) for name in _NUMBERS}
+    bounds = effect.simultaneous
+    together = [bounds.low, bounds.high] if isinstance(bounds, Bounds) else None
+    return {**{name: getattr(effect, name) for name in _NUMBERS}, 'simultaneous': together}
 
 
 def _in_repository(path: str) -> str:

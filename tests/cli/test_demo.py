@@ -7,7 +7,7 @@ import pytest
 from mmdet_spatialattn.cli.demo import main
 from mmdet_spatialattn.results import SweepResult
 
-SMALL = ['--images', '50', '--epochs', '1']
+SMALL = ['--images', '150', '--epochs', '1']
 
 
 @pytest.mark.slow
@@ -21,9 +21,11 @@ def test_the_demo_ends_with_a_verdict_and_given_again_only_prints_it(tmp_path, c
     assert str(folder / 'runs/report.html') in out
     result = SweepResult.read(tmp_path / 'verdict.json')
     assert result == SweepResult.read(folder / 'runs/verdict.json')
-    assert list(result.plan.arms) == ['baseline', 'cbam-backbone', 'cbam-neck']
+    assert list(result.plan.arms) == ['baseline', 'control', 'cbam-backbone', 'placebo']
     assert result.dose.doses == (0, 1, 2, 3, 4) and result.failed == ()
-    assert all(len(arm.runs) == 2 for arm in result.comparison.arms.values())
+    assert result.comparison.settings.paired
+    assert {run.health.verdict for run in result.finished['cbam-backbone']} == {'trained'}
+    assert all(len(arm.runs) == 3 for arm in result.comparison.arms.values())
 
     runs = [path for path in folder.rglob('*') if path.is_file() and path.parent.name != 'runs']
     before = {path: path.stat().st_mtime_ns for path in runs}
@@ -60,4 +62,4 @@ def test_a_demo_with_other_parameters_is_not_mixed_with_this_one(tmp_path, capsy
     (tmp_path / 'demo.json').write_text(json.dumps({'images': 24, 'epochs': None, 'full': False}))
     assert main(['--work-dir', str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert 'images 24 instead of 1000' in error and error.count('\n') == 1
+    assert 'images 24 instead of 2500' in error and error.count('\n') == 1

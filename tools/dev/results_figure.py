@@ -104,8 +104,9 @@ def _draw_estimate(panel: Any, y: int, estimate: dict[str, Any]) -> None:
     if 'refused' in estimate:
         panel.text(0, y, estimate['refused'], va='center', fontsize=8)
         return
-    value, low, high = (100 * estimate[key] for key in ('estimate', 'low', 'high'))
-    # Results of version 1 were adjusted by Holm's procedure, under another key.
+    # Results of version 1 have no simultaneous intervals, and Holm's p values under another key.
+    ends = estimate.get('simultaneous') or (estimate['low'], estimate['high'])
+    value, low, high = (100 * number for number in (estimate['estimate'], *ends))
     significant = estimate.get('p_adjusted', estimate.get('p_holm')) < SIGNIFICANT
     colour = COLOURS['open' if not significant else 'better' if value > 0 else 'worse']
     panel.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle='butt')
