@@ -9,6 +9,7 @@ parameters lift everything.
 import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Optional
 
@@ -41,11 +42,12 @@ from ..results import (
 )
 from ..results.comparison import PLAIN, SIZE_ADJUSTED
 from ..results.estimates import Effects, EstimateOrRefused, Metrics
+from ..tables import points
 from .effects import LooksTaken, Runs, Seeds, effects, paired_differences, refused_alike
 from .inference import LEVEL, POWER
-from .power import power_of_pilot
+from .power import power_of_pilot, stored_components
 from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
-from .sequential import Decision, Plan, follow
+from .sequential import Decision, Plan, follow, seeds_for_delta
 from .verdict import Evidence, judge
 
 MOST_SEEDS = 40
@@ -226,11 +228,27 @@ class _Comparer:
                 )
         return powers
 
+    def _out_of_reach(self, powers: Mapping[str, Power]) -> Iterator[str]:
+        """Yield a note per question whose looks cannot show that an arm is equivalent."""
+        if self.plan is None:
+            return
+        for question, power in powers.items():
+            plan = replace(self.plan, level=power.level)
+            seeds = seeds_for_delta(stored_components(power), power.n_arms, plan)
+            if seeds is not None and seeds <= plan.looks[-1]:
+                continue
+            needed = 'more test images' if seeds is None else f'about {seeds} seeds'
+            yield (
+                f'{question}: it takes {needed} to show that an arm is equivalent within '
+                f'±{points(self.delta, decimals=2)}, and the last look has {plan.looks[-1]} seeds'
+            )
+
     def comparison(self, n_boot: int, seed: int) -> Comparison:
         task, truth = self.task, self.task.annotations
         by_scope = {name: self._in_scope(name, self.metrics) for name in self.scopes}
         gains = self._gains()
         effects = _by_arm(self.others, by_scope)
+        power = self._power()
         return Comparison(
             test_set=TestSet(
                 file=truth.source,
@@ -267,12 +285,12 @@ class _Comparer:
                 arm: judge(self._evidence(arm, effects[arm], gains[PLAIN]['AP'][arm]))
                 for arm in self.others
             },
-            notes=tuple(dict.fromkeys(self._notes())),
+            notes=tuple(dict.fromkeys((*self._notes(), *self._out_of_reach(power)))),
             looks={
                 arm: Look(self._look(arm), self._states(decisions))
                 for arm, decisions in self.decisions.items()
             },
-            power=self._power(),
+            power=power,
         )
 
     def _in_scope(self, name: str, metrics: Mapping[str, Metric]) -> dict[str, ByArm]:

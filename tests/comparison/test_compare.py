@@ -400,6 +400,10 @@ def test_seeds_are_added_until_it_is_clear(problem):
     assert whole.looks['worse'].states == {'AP overall': 'worse'}
     assert whole.verdicts['worse'].word == 'hurts'
     assert not whole.looks['worse'].open
+    hopeless = compare(truth, arms, seeds=seeds, **{**options, 'delta': 1e-6})
+    notes = [note for note in hopeless.notes if 'equivalent within' in note]
+    assert len(notes) == 1 and notes[0].startswith('AP overall: it takes ')
+    assert not any('equivalent within' in note for note in whole.notes)
     stopped = {arm: runs[: whole.looks[arm].seeds] for arm, runs in arms.items() if arm != 'base'}
     stopped['base'] = arms['base']
     again = compare(
