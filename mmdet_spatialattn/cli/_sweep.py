@@ -29,12 +29,14 @@ def add_sweep_flags(parser: Parser) -> None:
 
 def print_result(result: 'SweepResult', folder: Path) -> None:
     """Print the result of a sweep, its failed runs, and where its pages are."""
+    from ..report import answer
     from ..results.sweep import FAILED
 
     for run in result.runs:
         if run.state == FAILED:
             print(f'{run.name} failed; its log: {folder / run.log}')
     print(result)
+    print(f'\n{" ".join(answer(result))}\n')
     for page in ('report.html', 'report.md'):
         print(folder / page)
 

@@ -3,5 +3,6 @@
 from .clutter_page import write_clutter_page
 from .sweep_markdown import write_sweep_markdown
 from .sweep_page import write_sweep_page
+from .sweep_text import answer
 
-__all__ = ['write_clutter_page', 'write_sweep_markdown', 'write_sweep_page']
+__all__ = ['answer', 'write_clutter_page', 'write_sweep_markdown', 'write_sweep_page']

@@ -8,8 +8,14 @@ from dataclasses import asdict
 from typing import Any, Union
 
 from ..comparison.verdict import (
+    EQUIVALENT,
+    HELPS_ALIKE,
     HELPS_IN_CLUTTER,
+    HELPS_LESS,
+    HELPS_SOMEWHERE,
+    HURTS,
     INCONCLUSIVE,
+    MIXED,
     NO_VERDICT,
     ONE_TRAINING,
     WORDS,
@@ -18,9 +24,25 @@ from ..results import ArmSummary, Environment, PlanSummary, SweepResult
 from ..tables import points
 from .sweep_tables import percent
 
-UNDECIDED = {INCONCLUSIVE, NO_VERDICT, ONE_TRAINING}
-"""Words that leave open whether an arm helps."""
+MEANINGS = {
+    HELPS_IN_CLUTTER: 'Helps in clutter, and more there than elsewhere: {arms}.',
+    HELPS_ALIKE: 'Helps, in clutter as elsewhere: {arms}.',
+    HELPS_LESS: 'Helps, but less in clutter than elsewhere: {arms}.',
+    HELPS_SOMEWHERE: 'Helps where there is some clutter, but neither much nor none: {arms}.',
+    MIXED: 'Better in some places and worse in others: {arms}.',
+    EQUIVALENT: 'Makes no difference: {arms}. If there is an effect, it is below {delta} AP.',
+    INCONCLUSIVE: 'Cannot be told yet, with so few runs or images: {arms}.',
+    ONE_TRAINING: 'Cannot be told from one training each: {arms}.',
+    NO_VERDICT: 'Nothing can be said, for the reason below: {arms}.',
+    HURTS: 'Makes the detector worse: {arms}.',
+}
+"""What the words of verdicts mean to a reader who knows no statistics."""
 
+CONTROL_ROLE = 'The capacity control, {arm}, adds parameters but no attention: {word}.'
+PLACEBO_ROLE = (
+    'The {arm}, the baseline again with a start that differs by rounding, shows what chance does: '
+    '{word}.'
+)
 
 PLACEBO = 'placebo'
 """Name of the arm that is added to every plan with a common start."""
@@ -32,30 +54,24 @@ def title(result: SweepResult) -> str:
 
 
 def answer(result: SweepResult) -> list[str]:
-    """Return what the arms did in clutter, in sentences; the capacity control comes last."""
-    verdicts, control = result.comparison.verdicts, result.plan.control
-    arms = [arm for arm in result.comparison.effects if arm != control]
+    """Return what the arms did, in sentences for a lay reader; control and placebo come last."""
+    verdicts, plan = result.comparison.verdicts, result.plan
     by_word: dict[str, list[str]] = {}
-    for arm in arms:
-        by_word.setdefault(verdicts[arm].word, []).append(arm)
-    sentences = list(_findings(by_word, len(arms))) if arms else []
-    if control in result.comparison.effects:
-        sentences.append(
-            f'The capacity control, {control}, adds parameters but no attention: '
-            f'{verdicts[control].word}.'
+    for arm in result.comparison.effects:
+        if arm not in (plan.control, PLACEBO):
+            by_word.setdefault(verdicts[arm].word, []).append(arm)
+    words = sorted(by_word, key=lambda word: [*WORDS, word].index(word))
+    delta = points(result.comparison.settings.delta)
+    sentences = [
+        MEANINGS.get(word, '{arms}: {word}.').format(
+            arms=_list(by_word[word]), word=word, delta=delta
         )
+        for word in words
+    ]
+    for special, role in ((plan.control, CONTROL_ROLE), (PLACEBO, PLACEBO_ROLE)):
+        if special in result.comparison.effects:
+            sentences.append(role.format(arm=special, word=verdicts[special].word))
     return sentences
-
-
-def _findings(by_word: dict[str, list[str]], n_arms: int) -> Iterator[str]:
-    helping = by_word.pop(HELPS_IN_CLUTTER, [])
-    if helping:
-        verb = 'helps' if len(helping) == 1 else 'help'
-        yield f'Of {_count(n_arms, "arm")}, {len(helping)} {verb} in clutter: {_list(helping)}.'
-    elif not set(by_word) <= UNDECIDED:
-        yield f'Of {_count(n_arms, "arm")}, none helps more in clutter than elsewhere.'
-    for word in sorted(by_word, key=lambda word: [*WORDS, word].index(word)):
-        yield f'{word[:1].upper()}{word[1:]}: {_list(by_word[word])}.'
 
 
 def notes(result: SweepResult) -> list[str]:
