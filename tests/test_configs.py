@@ -33,20 +33,20 @@ def one_thread():
 
 def n_classes(model):
     """The number of classes that the heads of a model config agree on."""
-    found = set()
+    names = set()
 
     def walk(value):
         if isinstance(value, dict):
             if 'num_classes' in value:
-                found.add(value['num_classes'])
+                names.add(value['num_classes'])
             value = list(value.values())
         if isinstance(value, (list, tuple)):
             for item in value:
                 walk(item)
 
     walk(model)
-    assert len(found) == 1, found
-    return found.pop()
+    assert len(names) == 1, names
+    return names.pop()
 
 
 def make_small(model):

@@ -142,9 +142,9 @@ class GeneralizedAttention(SpatialAttention):
         wave = 1000 ** (4 / self.in_channels * quarter)
         projected = []
         for axis, project in ((2, block.appr_geom_fc_y), (3, block.appr_geom_fc_x)):
-            one = torch.arange(asking.shape[axis], device=asking.device) * block.q_stride
+            positions = torch.arange(asking.shape[axis], device=asking.device) * block.q_stride
             other = torch.arange(asked.shape[axis], device=asking.device) * block.kv_stride
-            phase = (one[:, None] - other)[..., None].to(wave.dtype) / wave  # (h, h', C / 4)
+            phase = (positions[:, None] - other)[..., None].to(wave.dtype) / wave  # (h, h', C / 4)
             embedding = project(torch.cat([phase.sin(), phase.cos()], dim=2)) / math.sqrt(2)
             projected.append(embedding.unflatten(2, (block.num_heads, -1)))
         return projected[0], projected[1]

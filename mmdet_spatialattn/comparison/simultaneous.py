@@ -183,8 +183,8 @@ class Family:
     def arm(self, index: int) -> 'Family':
         """Return the family as one of its arms sees it."""
         names = ('estimate', 'se', 'df', 'own_se', 'own_df')
-        one = {name: getattr(self, name)[..., index : index + 1] for name in names}
-        return replace(self, **one)
+        fields = {name: getattr(self, name)[..., index : index + 1] for name in names}
+        return replace(self, **fields)
 
     def adjusted_p(self, null: ArrayLike = 0.0) -> np.ndarray:
         """Return the adjusted p values, ``(..., M)``, against the effects ``null``."""

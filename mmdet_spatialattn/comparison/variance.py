@@ -50,8 +50,8 @@ class Spread:
 
     def arm(self, index: int) -> 'Spread':
         """Return the spread of one arm, with M = 1."""
-        one = self.n[index : index + 1]
-        return Spread(_block(self.observed, index), _block(self.luck, index), one)
+        count = self.n[index : index + 1]
+        return Spread(_block(self.observed, index), _block(self.luck, index), count)
 
 
 @dataclass(frozen=True)

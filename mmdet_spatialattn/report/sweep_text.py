@@ -153,7 +153,7 @@ def power_sentence(result: SweepResult) -> str:
     if not powers:
         return ''
     seeds = max(len({run.seed for run in runs}) for runs in result.finished.values())
-    found = [
+    smallest = [
         f'{points(effect, decimals=2)} {power.metric} {power.scope}'
         for power in powers
         for n, effect in power.curve
@@ -161,7 +161,7 @@ def power_sentence(result: SweepResult) -> str:
     ]
     return (
         f'With {_count(seeds, "seed")} and intervals for {_count(powers[0].n_arms, "arm")} '
-        f'together, an effect of {" or of ".join(found)} is found four times in five. '
+        f'together, an effect of {" or of ".join(smallest)} is found four times in five. '
         'The figure shows what fewer or more seeds would find on the same test images.'
     )
 

@@ -22,15 +22,15 @@ def test_it_equals_the_loops():
         gated = np.zeros_like(x)
         for c, i, j in np.ndindex(*x.shape):
             gated[c, i, j] = x[c, i, j] * row[i][c] * column[j][c]
-        one = slow.group_norm(gated, ema.norm)
+        normed = slow.group_norm(gated, ema.norm)
         other = slow.conv(x, ema.local)
-        of_one = slow.softmax([channel.mean() for channel in one])
+        of_one = slow.softmax([channel.mean() for channel in normed])
         of_other = slow.softmax([channel.mean() for channel in other])
         y = np.zeros_like(x)
         for i in range(h):
             for j in range(w):
                 score = sum(of_one[c] * other[c, i, j] for c in range(width))
-                score += sum(of_other[c] * one[c, i, j] for c in range(width))
+                score += sum(of_other[c] * normed[c, i, j] for c in range(width))
                 y[:, i, j] = x[:, i, j] * slow.sigmoid(score)
         return y
 

@@ -35,8 +35,8 @@ def test_it_equals_the_loops(height, width):
         whole = window(np.mean(means, axis=0), mlca.global_conv)
         gates = np.zeros((channels, 3, 3))
         for c, i, j in np.ndindex(*gates.shape):
-            mine = slow.sigmoid(local[(i * 3 + j) * channels + c])
-            gates[c, i, j] = 0.3 * mine + 0.7 * slow.sigmoid(whole[c])
+            own = slow.sigmoid(local[(i * 3 + j) * channels + c])
+            gates[c, i, j] = 0.3 * own + 0.7 * slow.sigmoid(whole[c])
         y = np.zeros_like(x)
         for i, rows in enumerate(bins(3, h)):
             for j, columns in enumerate(bins(3, w)):

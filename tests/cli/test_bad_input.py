@@ -250,9 +250,9 @@ def test_a_checkpoint_of_another_model(refused, tiny, changed, tmp_path):
         r'(\d+) missing \((backbone\.\S+), (backbone\.\S+), \.\.\.\); '
         r'(\d+) of another shape \((\S+), (\S+), \.\.\.\); give the config it was trained with'
     )
-    found = re.search(expected, line)
-    assert found, line
-    fitting, total, missing, reshaped = (int(found.group(i)) for i in (1, 2, 3, 6))
+    expected_line = re.search(expected, line)
+    assert expected_line, line
+    fitting, total, missing, reshaped = (int(expected_line.group(i)) for i in (1, 2, 3, 6))
     own = {n: w for n, w in weights_of(tiny.config).items() if 'num_batches' not in n}
     theirs = weights_of(other)
     assert total == len(own)

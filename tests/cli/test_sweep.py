@@ -226,8 +226,8 @@ def processes_of(folder):
     """Processes whose command line names the folder."""
     if not Path('/proc').is_dir():
         pytest.skip('processes are looked up in /proc')
-    found = []
+    pids = []
     for path in Path('/proc').glob('[0-9]*/cmdline'):
         with contextlib.suppress(OSError):
-            found += [path.parent.name] * (str(folder).encode() in path.read_bytes())
-    return found
+            pids += [path.parent.name] * (str(folder).encode() in path.read_bytes())
+    return pids

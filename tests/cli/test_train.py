@@ -86,8 +86,8 @@ def jobs(tmp_path_factory, repository) -> dict[str, Job]:
 def test_a_checkpoint_scores_in_a_test_what_it_scored_in_training(jobs, tool):
     trained, tested, _ = jobs[tool].logs
     assert figures(tested) == figures(trained)
-    found = [len(image['pred_instances']['scores']) for image in jobs[tool].predictions]
-    assert len(found) == 2 and all(found)
+    counts = [len(image['pred_instances']['scores']) for image in jobs[tool].predictions]
+    assert len(counts) == 2 and all(counts)
 
 
 @pytest.mark.slow
@@ -105,15 +105,15 @@ def test_a_resumed_training_goes_on_with_its_history(jobs, tool):
 def test_our_commands_give_the_weights_and_predictions_of_mmdetections_own(jobs):
     theirs, own = jobs['stock'], jobs['ours']
     assert any('spatialattn' in name for name in own.weights)
-    for one, other in (
+    for this, other in (
         (theirs.weights, own.weights),
         (theirs.resumed['state_dict'], own.resumed['state_dict']),
     ):
-        assert one.keys() == other.keys()
-        assert all(torch.equal(one[name], other[name]) for name in one)
-    for one, other in zip(theirs.predictions, own.predictions):
+        assert this.keys() == other.keys()
+        assert all(torch.equal(this[name], other[name]) for name in this)
+    for this, other in zip(theirs.predictions, own.predictions):
         for key in ('bboxes', 'scores', 'labels'):
-            assert torch.equal(one['pred_instances'][key], other['pred_instances'][key])
+            assert torch.equal(this['pred_instances'][key], other['pred_instances'][key])
 
 
 @pytest.mark.slow

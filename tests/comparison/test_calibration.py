@@ -28,5 +28,5 @@ def test_intervals_hold_the_truth_and_equal_arms_are_not_called_different(calibr
 @pytest.mark.slow
 def test_a_large_effect_is_seen(calibration):
     setting = calibration['Setting'](images=150, runs=1, seeds=0.0, better=1.0)
-    found = [calibration['trial'](setting, seed)['better']['effect'] for seed in range(5)]
-    assert all(low > 0 for _, low, _, _ in found)
+    actual = [calibration['trial'](setting, seed)['better']['effect'] for seed in range(5)]
+    assert all(low > 0 for _, low, _, _ in actual)

@@ -29,7 +29,7 @@ def _no_floor(monkeypatch):
 @pytest.fixture(scope='module')
 def problem():
     """Annotations and four runs: two of one detector, two of one that misplaces its boxes less."""
-    truth, found = random_problem(
+    truth, detected = random_problem(
         np.random.default_rng(1),
         n_images=160,
         n_classes=2,
@@ -41,7 +41,7 @@ def problem():
     runs = {}
     for name, noise in (('a0', 0.12), ('a1', 0.12), ('b0', 0.02), ('b1', 0.02)):
         rng = np.random.default_rng(sum(map(ord, name)))
-        runs[name] = copy.deepcopy(found)
+        runs[name] = copy.deepcopy(detected)
         for entry in runs[name]:
             entry['bbox'] = (np.array(entry['bbox']) * np.exp(rng.normal(0, noise, 4))).tolist()
     return truth, runs
@@ -123,7 +123,7 @@ def test_copies_of_the_images_grouped_with_them_add_no_certainty(problem):
     """Every image three times: by groups all is as without the copies, by images it is not."""
     truth, runs = problem
     copies = {**truth, 'images': [], 'annotations': []}
-    found = {name: [] for name in ('a0', 'b0')}
+    detected = {name: [] for name in ('a0', 'b0')}
     for image in truth['images']:
         copies['images'] += [
             {**image, 'id': 10 * image['id'] + n, 'scene': image['id']} for n in range(3)
@@ -133,7 +133,7 @@ def test_copies_of_the_images_grouped_with_them_add_no_certainty(problem):
             copies['annotations'].append(
                 {**entry, 'image_id': 10 * entry['image_id'] + n, 'id': 10 * entry['id'] + n}
             )
-        for name, entries in found.items():
+        for name, entries in detected.items():
             entries += [{**e, 'image_id': 10 * e['image_id'] + n} for e in runs[name]]
 
     def gain(truth, runs, **kwargs):
@@ -141,10 +141,10 @@ def test_copies_of_the_images_grouped_with_them_add_no_certainty(problem):
         result = compare(truth, arms, n_boot=200, **kwargs)
         return result, result.gain('better')
 
-    (_, alone), (grouped, once) = gain(truth, runs), gain(copies, found, group_by='scene')
+    (_, alone), (grouped, once) = gain(truth, runs), gain(copies, detected, group_by='scene')
     for part in ('estimate', 'low', 'high', 'p', 'se', 'df'):
         assert getattr(once, part) == pytest.approx(getattr(alone, part), abs=1e-12), part
-    _, naive = gain(copies, found)
+    _, naive = gain(copies, detected)
     assert (naive.high - naive.low) / (alone.high - alone.low) == pytest.approx(3**-0.5, rel=0.15)
     assert grouped.settings.group_by == 'scene'
     assert grouped.strata[0].images == 3 * grouped.strata[0].groups
@@ -235,7 +235,7 @@ def test_runs_of_as_many_loaded_detections_are_not_taken_for_one(problem):
     truth, runs = problem
     truth = load_annotations(truth)
     loaded = {name: load_detections(runs[name], truth) for name in ('a0', 'a1', 'b0', 'b1')}
-    assert len({repr(found) for found in loaded.values()}) == 1
+    assert len({repr(detected) for detected in loaded.values()}) == 1
     arms = {'base': [loaded['a0'], loaded['a1']], 'better': [loaded['b0'], loaded['b1']]}
     assert len(compare(truth, arms, n_boot=100).arms['base'].runs) == 2
 

@@ -27,7 +27,7 @@ BOX = [0, 0, 10, 10]
 @pytest.fixture(scope='module')
 def problem():
     """Annotations at three levels, the highest with images without objects; three runs."""
-    truth, found = random_problem(
+    truth, detected = random_problem(
         np.random.default_rng(4), n_images=120, n_classes=2, objects=8, detections=20, ties=False
     )
     for i, image in enumerate(truth['images']):
@@ -35,20 +35,20 @@ def problem():
     runs = {}
     for name, noise in (('a0', 0.1), ('a1', 0.1), ('b0', 0.02)):
         rng = np.random.default_rng(sum(map(ord, name)))
-        runs[name] = copy.deepcopy(found)
+        runs[name] = copy.deepcopy(detected)
         for entry in runs[name]:
             entry['bbox'] = (np.array(entry['bbox']) * np.exp(rng.normal(0, noise, 4))).tolist()
     return truth, runs
 
 
-def images_of(truth, found, level):
+def images_of(truth, detected, level):
     ids = {image['id'] for image in truth['images'] if image['level'] == level}
     alone = {
         **truth,
         'images': [image for image in truth['images'] if image['id'] in ids],
         'annotations': [entry for entry in truth['annotations'] if entry['image_id'] in ids],
     }
-    return alone, [entry for entry in found if entry['image_id'] in ids]
+    return alone, [entry for entry in detected if entry['image_id'] in ids]
 
 
 def doses_by_hand(hits):
@@ -61,13 +61,13 @@ def doses_by_hand(hits):
             for i in range(120)
         ],
     }
-    found = [
+    detected = [
         {'image_id': 20 * level + i // 2, 'category_id': 1, 'score': 0.9,
          'bbox': [50 * (i % 2), 0, 10, 10]}
         for level, n in enumerate(hits)
         for i in range(n)
     ]  # fmt: skip
-    return truth, found
+    return truth, detected
 
 
 def test_the_ap_of_a_dose_is_that_of_its_images_alone(problem):
@@ -87,22 +87,22 @@ def test_the_ap_of_a_dose_is_that_of_its_images_alone(problem):
 
 
 def test_a_false_detection_in_an_image_without_objects_counts_at_its_own_dose():
-    truth, found = doses_by_hand((40, 40, 40))
+    truth, detected = doses_by_hand((40, 40, 40))
     truth['annotations'] = [e for e in truth['annotations'] if e['image_id'] != 59]
-    found = [entry for entry in found if entry['image_id'] != 59]
-    found.append({'image_id': 59, 'category_id': 1, 'score': 1.0, 'bbox': BOX})
-    (run,) = dose_response(truth, {'a': [found]}, n_boot=100).arms['a'].runs
+    detected = [entry for entry in detected if entry['image_id'] != 59]
+    detected.append({'image_id': 59, 'category_id': 1, 'score': 1.0, 'bbox': BOX})
+    (run,) = dose_response(truth, {'a': [detected]}, n_boot=100).arms['a'].runs
     # The first detection of the last dose is false: precision n / (n + 1), at best 38 / 39.
     assert pytest.approx([1, 1, 38 / 39]) == run.AP
     strata = stratify_images(load_annotations(truth), 'level')
-    metrics = evaluate(truth, found, strata=strata).metrics
+    metrics = evaluate(truth, detected, strata=strata).metrics
     assert [metrics[name]['AP'] for name in strata.names] == pytest.approx(run.AP)
 
 
 def test_what_sums_up_the_doses_by_hand():
     """Found 40, 20 and 10 of 40: AP 1, and the recalls 0 to 0.5 and 0 to 0.25 of 101."""
-    truth, found = doses_by_hand((40, 20, 10))
-    result = dose_response(truth, {'a': [found]}, n_boot=200)
+    truth, detected = doses_by_hand((40, 20, 10))
+    result = dose_response(truth, {'a': [detected]}, n_boot=200)
     assert (result.doses, result.images, result.objects) == ((0, 2.5, 5), (20,) * 3, (40,) * 3)
     (run,) = result.arms['a'].runs
     assert pytest.approx([1, 51 / 101, 26 / 101]) == run.AP
@@ -184,7 +184,7 @@ def test_scenes_that_are_there_at_every_dose_are_resampled_whole(problem):
     at = {image['id']: image for image in truth['images']}
     first = [e for e in truth['annotations'] if at[e['image_id']]['level'] == 0]
     ids = {(image['scene'], image['level']): image['id'] for image in truth['images']}
-    copies, found = [], []
+    copies, detected = [], []
     for level in range(3):
         for entry in first:
             image_id = ids[at[entry['image_id']]['scene'], level]
@@ -192,11 +192,11 @@ def test_scenes_that_are_there_at_every_dose_are_resampled_whole(problem):
         for entry in runs['a0']:
             if at[entry['image_id']]['level'] == 0:
                 image_id = ids[at[entry['image_id']]['scene'], level]
-                found.append({**entry, 'image_id': image_id})
+                detected.append({**entry, 'image_id': image_id})
     same = {**truth, 'annotations': copies}
-    ratio = dose_response(same, {'a': [found]}, n_boot=100, group_by='scene').arms['a'].mean.rPC
+    ratio = dose_response(same, {'a': [detected]}, n_boot=100, group_by='scene').arms['a'].mean.rPC
     assert (ratio.low, ratio.estimate, ratio.high) == pytest.approx((1, 1, 1))
-    ratio = dose_response(same, {'a': [found]}, n_boot=100).arms['a'].mean.rPC
+    ratio = dose_response(same, {'a': [detected]}, n_boot=100).arms['a'].mean.rPC
     assert ratio.low < 0.97 < 1.03 < ratio.high
 
 
@@ -226,9 +226,9 @@ def test_the_json_has_the_documented_shape(problem):
 
 
 def test_a_dose_with_too_few_images_is_refused_in_words():
-    truth, found = doses_by_hand((40, 40, 40))
+    truth, detected = doses_by_hand((40, 40, 40))
     truth['images'] += [{'id': 100 + i, 'level': 9} for i in range(3)]
-    result = dose_response(truth, {'a': [found], 'b': [found]}, n_boot=100)
+    result = dose_response(truth, {'a': [detected], 'b': [detected]}, n_boot=100)
     mean, effect = result.arms['a'].mean, result.effects['b']
     refusal = Refused("'level 9': 0 objects; a conclusion needs 30")
     assert mean.AP[3] == mean.mPC == refusal
@@ -260,12 +260,12 @@ def test_threads_do_not_change_the_numbers(problem):
     ],
 )
 def test_doses_that_cannot_be_read_are_one_message(change, kwargs, message):
-    truth, found = doses_by_hand((40, 40, 40))
+    truth, detected = doses_by_hand((40, 40, 40))
     for image in truth['images']:
         image['one'] = 1
     truth['images'][7].update(change)
     with pytest.raises(UserError, match=message):
-        dose_response(truth, {'a': [found]}, **kwargs)
+        dose_response(truth, {'a': [detected]}, **kwargs)
 
 
 def test_no_arm_is_one_message():

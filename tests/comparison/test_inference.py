@@ -24,12 +24,12 @@ def test_one_run_gives_the_bootstrap_interval_of_a_mean():
     rng = np.random.default_rng(0)
     values = rng.normal(0.1, 1, 400)
     counts = counts_of(rng, 400, 4000)
-    found = difference(means(values, counts)[None], np.zeros((1, 4001)), 400)
+    actual = difference(means(values, counts)[None], np.zeros((1, 4001)), 400)
     low, high = scipy.stats.t.interval(0.95, 399, values.mean(), scipy.stats.sem(values))
-    assert found.estimate == values.mean()
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
-    assert found.p == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue, rel=0.2)
-    assert found.df == pytest.approx(399)
+    assert actual.estimate == values.mean()
+    assert (actual.low, actual.high) == pytest.approx((low, high), abs=0.01)
+    assert actual.p == pytest.approx(scipy.stats.ttest_1samp(values, 0).pvalue, rel=0.2)
+    assert actual.df == pytest.approx(399)
 
 
 def test_the_interval_and_the_p_value_agree():
@@ -39,9 +39,9 @@ def test_the_interval_and_the_p_value_agree():
             counts = counts_of(rng, 100, 500)
             arm = np.stack([means(rng.normal(shift, 1, 100), counts) for _ in range(k)])
             base = np.stack([means(rng.normal(0, 1, 100), counts) for _ in range(k)])
-            found = difference(arm, base, 100)
-            if abs(found.p - 0.05) > 0.01:
-                assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+            actual = difference(arm, base, 100)
+            if abs(actual.p - 0.05) > 0.01:
+                assert (actual.p < 0.05) == (not actual.low <= 0 <= actual.high)
 
 
 def test_with_few_images_students_interval_holds_what_it_says_and_percentiles_do_not():
@@ -51,10 +51,10 @@ def test_with_few_images_students_interval_holds_what_it_says_and_percentiles_do
     held = np.zeros((n_trials, 2))
     for trial in range(n_trials):
         runs = means(rng.normal(0, 1, n), counts_of(rng, n, 400))[None]
-        found = difference(runs, np.zeros_like(runs), n)
+        actual = difference(runs, np.zeros_like(runs), n)
         below = scipy.stats.norm.ppf((runs[0, 1:] < runs[0, 0]).mean())
         low, high = np.quantile(runs[0, 1:], scipy.stats.norm.cdf(2 * below + z))
-        held[trial] = found.low <= 0 <= found.high, low <= 0 <= high
+        held[trial] = actual.low <= 0 <= actual.high, low <= 0 <= high
     students, percentiles = held.mean(axis=0)
     assert 0.935 < students < 0.965
     assert percentiles < 0.93
@@ -68,23 +68,23 @@ def test_several_runs_add_the_variance_between_them_once():
     common = rng.normal(0, 1, n)  # what the arms differ by on an image, in every run
     arm = np.stack([means(common + rng.normal(0, 2, n) + rng.normal(), counts) for _ in range(k)])
     base = np.stack([means(rng.normal(0, 2, n), counts) for _ in range(k)])
-    found = difference(arm, base, n)
+    actual = difference(arm, base, n)
     between = arm[:, 0].var(ddof=1) / k + base[:, 0].var(ddof=1) / k
-    assert found.se**2 == pytest.approx(common.var() / n + between, rel=0.1)
-    assert 3 <= found.df <= 299
-    reach = (found.high - found.low) / 2
-    assert reach == pytest.approx(scipy.stats.t.ppf(0.975, found.df) * found.se)
+    assert actual.se**2 == pytest.approx(common.var() / n + between, rel=0.1)
+    assert 3 <= actual.df <= 299
+    reach = (actual.high - actual.low) / 2
+    assert reach == pytest.approx(scipy.stats.t.ppf(0.975, actual.df) * actual.se)
 
 
 def test_without_noise_of_images_it_is_students_test():
     a, b = np.array([0.30, 0.33, 0.31, 0.36]), np.array([0.29, 0.28, 0.27])
     runs = [np.repeat(values[:, None], 101, axis=1) for values in (a, b)]
-    found = difference(*runs, 1000)
+    actual = difference(*runs, 1000)
     expected = scipy.stats.ttest_ind(a, b)
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
-    assert found.df == pytest.approx(expected.df)
+    assert actual.p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert actual.df == pytest.approx(expected.df)
     interval = expected.confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert (actual.low, actual.high) == pytest.approx((interval.low, interval.high))
 
 
 @pytest.mark.parametrize('k, welch', [(2, 0.023), (3, 0.035), (5, 0.044)])
@@ -102,23 +102,23 @@ def test_pooled_equal_arms_are_called_different_as_often_as_meant_and_welch_is_t
 def test_the_mean_of_an_arm_has_its_own_noise_only():
     """Student's interval of the runs; with one run, the bootstrap's of the images."""
     runs = np.array([0.30, 0.33, 0.31, 0.36])
-    found = average(np.repeat(runs[:, None], 101, axis=1), 1000)
+    actual = average(np.repeat(runs[:, None], 101, axis=1), 1000)
     low, high = scipy.stats.t.interval(0.95, 3, runs.mean(), scipy.stats.sem(runs))
-    assert (found.estimate, found.low, found.high) == pytest.approx((runs.mean(), low, high))
-    assert found.df == pytest.approx(3)
+    assert (actual.estimate, actual.low, actual.high) == pytest.approx((runs.mean(), low, high))
+    assert actual.df == pytest.approx(3)
     rng = np.random.default_rng(5)
     values = rng.normal(0.5, 1, 50)
-    found = average(means(values, counts_of(rng, 50, 4000))[None], 50)
-    assert found.se == pytest.approx(scipy.stats.sem(values), rel=0.03)
-    assert found.df == pytest.approx(49)
+    actual = average(means(values, counts_of(rng, 50, 4000))[None], 50)
+    assert actual.se == pytest.approx(scipy.stats.sem(values), rel=0.03)
+    assert actual.df == pytest.approx(49)
 
 
 def test_an_arm_with_one_run_borrows_the_noise_of_the_other():
     base = np.array([0.28, 0.30, 0.32])
     runs = np.repeat(base[:, None], 101, axis=1)
-    found = difference(np.full((1, 101), 0.4), runs, 1000)
-    assert found.se == pytest.approx(math.sqrt(base.var(ddof=1) * (1 + 1 / 3)))
-    assert found.df == pytest.approx(2)
+    actual = difference(np.full((1, 101), 0.4), runs, 1000)
+    assert actual.se == pytest.approx(math.sqrt(base.var(ddof=1) * (1 + 1 / 3)))
+    assert actual.df == pytest.approx(2)
 
 
 def test_a_metric_that_is_mostly_undefined_is_refused():

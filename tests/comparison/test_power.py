@@ -35,28 +35,28 @@ def components(images=0.0, seeds=0.0, luck=0.0, n_units=1000):
 @pytest.mark.parametrize('seeds', [2, 3, 5, 12])
 def test_without_noise_of_images_it_is_the_power_of_students_test(seeds):
     """One arm, s = 1: the noncentral t distribution."""
-    found = components(seeds=1.0)
+    parts = components(seeds=1.0)
     critical = scipy.stats.t.ppf(0.975, seeds - 1)
     for effect in (0.4, 1.0, 2.0):
         shift = effect * seeds**0.5
         expected = scipy.stats.nct.sf(critical, seeds - 1, shift)
         expected += scipy.stats.nct.sf(critical, seeds - 1, -shift)
-        assert power_of(found, Design(seeds), effect) == pytest.approx(expected, abs=0.015)
+        assert power_of(parts, Design(seeds), effect) == pytest.approx(expected, abs=0.015)
 
 
 def test_with_noise_of_images_alone_it_is_the_normal_tests():
-    found = components(images=0.04, n_units=10**7)
+    parts = components(images=0.04, n_units=10**7)
     expected = 0.2 * (scipy.stats.norm.ppf(0.975) + scipy.stats.norm.ppf(0.8))
-    assert detectable(found, Design(50)) == pytest.approx(expected, rel=1e-3)
+    assert detectable(parts, Design(50)) == pytest.approx(expected, rel=1e-3)
     lower = 0.2 * (scipy.stats.norm.ppf(0.975) + scipy.stats.norm.ppf(0.5))
-    assert detectable(found, Design(50), power=0.5) == pytest.approx(lower, rel=1e-3)
+    assert detectable(parts, Design(50), power=0.5) == pytest.approx(lower, rel=1e-3)
     dunnett = 0.2 * (2.567 + scipy.stats.norm.ppf(0.8))  # six arms, correlation 0.5
-    assert detectable(found, Design(50, 6)) == pytest.approx(dunnett, rel=2e-3)
+    assert detectable(parts, Design(50, 6)) == pytest.approx(dunnett, rel=2e-3)
 
 
 def test_four_times_the_images_halve_what_the_images_hide():
-    found = components(images=0.04, luck=0.01, n_units=200)
-    once, four = (detectable(found, Design(50, 6, n_units=n)) for n in (200, 800))
+    parts = components(images=0.04, luck=0.01, n_units=200)
+    once, four = (detectable(parts, Design(50, 6, n_units=n)) for n in (200, 800))
     assert four == pytest.approx(once / 2, rel=0.03)
     seeds_only = components(seeds=1.0)
     once, four = (detectable(seeds_only, Design(5, 6, n_units=n)) for n in (1000, 4000))
@@ -64,13 +64,13 @@ def test_four_times_the_images_halve_what_the_images_hide():
 
 
 def test_more_of_anything_but_arms_helps():
-    found = components(images=0.01, seeds=0.04, luck=0.02, n_units=200)
-    curve = list(power_curve(found, Design(2, 6), [2, 3, 5, 8, 12]).values())
+    parts = components(images=0.01, seeds=0.04, luck=0.02, n_units=200)
+    curve = list(power_curve(parts, Design(2, 6), [2, 3, 5, 8, 12]).values())
     assert curve == sorted(curve, reverse=True)
-    by_arms = [detectable(found, Design(5, n)) for n in (1, 2, 6, 16)]
+    by_arms = [detectable(parts, Design(5, n)) for n in (1, 2, 6, 16)]
     assert by_arms[1:] == sorted(by_arms[1:])
-    assert detectable(found, Design(5, 6, level=0.99)) > detectable(found, Design(5, 6))
-    assert power_of(found, Design(5, 6), detectable(found, Design(5, 6))) == pytest.approx(0.8)
+    assert detectable(parts, Design(5, 6, level=0.99)) > detectable(parts, Design(5, 6))
+    assert power_of(parts, Design(5, 6), detectable(parts, Design(5, 6))) == pytest.approx(0.8)
 
 
 def test_arms_that_move_together_need_the_smallest_effect():
@@ -82,28 +82,28 @@ def test_arms_that_move_together_need_the_smallest_effect():
 
 
 def test_the_seeds_that_an_effect_needs_are_the_fewest():
-    found = components(images=0.01, seeds=0.1, n_units=200)
-    needed = seeds_needed(found, Design(2, 6), 0.6, max_seeds=40)
+    parts = components(images=0.01, seeds=0.1, n_units=200)
+    needed = seeds_needed(parts, Design(2, 6), 0.6, max_seeds=40)
     assert 3 < needed < 20
-    assert detectable(found, Design(needed, 6)) <= 0.6
-    assert detectable(found, Design(needed - 1, 6)) > 0.6
-    assert seeds_needed(found, Design(2, 6), 0.2) is None  # the images alone hide it
-    assert seeds_needed(found, Design(2, 6), 100.0, max_seeds=3) == 2
+    assert detectable(parts, Design(needed, 6)) <= 0.6
+    assert detectable(parts, Design(needed - 1, 6)) > 0.6
+    assert seeds_needed(parts, Design(2, 6), 0.2) is None  # the images alone hide it
+    assert seeds_needed(parts, Design(2, 6), 100.0, max_seeds=3) == 2
 
 
 def test_the_images_that_an_effect_needs_are_the_fewest():
-    found = components(images=0.01, seeds=0.01, n_units=200)
-    needed = units_needed(found, Design(8, 6), 0.25, max_units=5000)
-    assert detectable(found, Design(8, 6, n_units=needed)) <= 0.25
-    assert detectable(found, Design(8, 6, n_units=needed - 1)) > 0.25
-    assert units_needed(found, Design(8, 6), 0.01) is None  # the seeds alone hide it
+    parts = components(images=0.01, seeds=0.01, n_units=200)
+    needed = units_needed(parts, Design(8, 6), 0.25, max_units=5000)
+    assert detectable(parts, Design(8, 6, n_units=needed)) <= 0.25
+    assert detectable(parts, Design(8, 6, n_units=needed - 1)) > 0.25
+    assert units_needed(parts, Design(8, 6), 0.01) is None  # the seeds alone hide it
 
 
 def test_the_seeds_that_a_width_needs_are_the_fewest():
-    found = components(images=0.01, seeds=0.1, n_units=200)
-    needed = seeds_for_width(found, Design(2, 6), 0.5)
-    assert half_width(found, Design(needed, 6)) < 0.5 <= half_width(found, Design(needed - 1, 6))
-    assert seeds_for_width(found, Design(2, 6), 0.2) is None
+    parts = components(images=0.01, seeds=0.1, n_units=200)
+    needed = seeds_for_width(parts, Design(2, 6), 0.5)
+    assert half_width(parts, Design(needed, 6)) < 0.5 <= half_width(parts, Design(needed - 1, 6))
+    assert seeds_for_width(parts, Design(2, 6), 0.2) is None
 
 
 def test_the_components_of_a_large_pilot_are_those_it_was_drawn_with():
@@ -163,12 +163,12 @@ def test_an_effect_of_the_detectable_size_is_found_four_times_in_five(arms, seed
     rng = np.random.default_rng(3)
     luck = images / 2
     effect = detectable(components(images**2, 1.0, luck**2, n_units=50), Design(seeds, arms))
-    found = []
+    parts = []
     for _ in range(10):
         runs = differences(rng, arms=arms, seeds=seeds, images=images, luck=luck, trials=100)
         family = family_of(variance_parts(runs, 50), n_arms=arms)
-        found.append(family.adjusted_p(null=-effect * (np.arange(arms) == 0))[:, 0] < 0.05)
-    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+        parts.append(family.adjusted_p(null=-effect * (np.arange(arms) == 0))[:, 0] < 0.05)
+    assert np.mean(parts) == pytest.approx(0.8, abs=0.04)
 
 
 def test_more_seeds_settle_what_they_are_said_to():

@@ -26,17 +26,17 @@ def quiet(rng, effects, *, seeds=12, between_seeds=0.001, images=0.0005, **kwarg
 
 
 def test_the_boundaries_for_five_arms_are_the_published_ones():
-    found = boundaries(5)
-    assert found.t[0] == pytest.approx(8.64, rel=0.1)  # of nine crossings in 100,000
-    assert found.t[1:] == pytest.approx([4.60, 3.32, 2.76], rel=0.015)
+    actual = boundaries(5)
+    assert actual.t[0] == pytest.approx(8.64, rel=0.1)  # of nine crossings in 100,000
+    assert actual.t[1:] == pytest.approx([4.60, 3.32, 2.76], rel=0.015)
 
 
 def test_the_budget_is_spent_as_obrien_and_fleming_do():
     """Lan and DeMets: 2 (1 - Phi(1.96 / sqrt(t))) at 3, 5, 8 and 12 of 12 seeds."""
-    found = boundaries(3)
-    assert found.spent == pytest.approx([0.0000886, 0.0023945, 0.0163747, 0.05], rel=1e-3)
-    assert found.levels[0] == found.spent[0]
-    for level, before, spent in zip(found.levels[1:], found.spent, found.spent[1:]):
+    actual = boundaries(3)
+    assert actual.spent == pytest.approx([0.0000886, 0.0023945, 0.0163747, 0.05], rel=1e-3)
+    assert actual.levels[0] == actual.spent[0]
+    for level, before, spent in zip(actual.levels[1:], actual.spent, actual.spent[1:]):
         assert spent - before - 0.0003 < level < spent
 
 

@@ -37,13 +37,13 @@ from .test_paired import certain
 )
 def test_critical_values_are_those_of_dunnetts_tables(df, values):
     """Dunnett 1964, New Tables for Multiple Comparisons with a Control: two-sided 5 %."""
-    found = [float(max_t_quantile(0.95, n, df=df)) for n in range(1, 10)]
-    assert found == pytest.approx(values, abs=0.0051)
+    actual = [float(max_t_quantile(0.95, n, df=df)) for n in range(1, 10)]
+    assert actual == pytest.approx(values, abs=0.0051)
 
 
 def test_critical_values_at_one_percent():
-    found = [float(max_t_quantile(0.99, n, df=10)) for n in range(1, 6)]
-    assert found == pytest.approx([3.17, 3.53, 3.74, 3.88, 3.99], abs=0.0051)
+    actual = [float(max_t_quantile(0.99, n, df=10)) for n in range(1, 6)]
+    assert actual == pytest.approx([3.17, 3.53, 3.74, 3.88, 3.99], abs=0.0051)
 
 
 def test_p_values_are_those_of_scipys_dunnett():
@@ -51,8 +51,8 @@ def test_p_values_are_those_of_scipys_dunnett():
     rng = np.random.default_rng(0)
     control, *arms = rng.normal([[0], [0.3], [0.8], [1.6], [-1.0]], 1, (5, 8))
     expected = scipy.stats.dunnett(*arms, control=control, random_state=0)
-    found = max_t_p(expected.statistic, 4, df=5 * 7)
-    assert found == pytest.approx(expected.pvalue, abs=1e-3)
+    actual = max_t_p(expected.statistic, 4, df=5 * 7)
+    assert actual == pytest.approx(expected.pvalue, abs=1e-3)
 
 
 @pytest.mark.parametrize('df', [1, 2.5, 7, 1e9])
@@ -69,8 +69,8 @@ def test_the_largest_of_several_against_the_multivariate_t(correlation):
     drawn = scipy.stats.multivariate_t(shape=covariance, df=4).rvs(400_000, random_state=1)
     largest = np.abs(drawn).max(axis=1)
     for t in (1.0, 2.5, 5.0):
-        found = float(max_t_p(t, 3, correlation=correlation, df=4))
-        assert found == pytest.approx((largest > t).mean(), abs=0.0025)
+        actual = float(max_t_p(t, 3, correlation=correlation, df=4))
+        assert actual == pytest.approx((largest > t).mean(), abs=0.0025)
     quantile = float(max_t_quantile(0.9, 3, correlation=correlation, df=4))
     assert float(max_t_p(quantile, 3, correlation=correlation, df=4)) == pytest.approx(
         0.1, rel=1e-4
@@ -286,15 +286,15 @@ def test_pooling_finds_effects_that_the_arms_own_variance_does_not(monkeypatch):
     """Three seeds, six arms, one with an effect of four standard deviations."""
     rng = np.random.default_rng(13)
     effects = np.array([4.0, 0, 0, 0, 0, 0])[:, None, None, None]
-    found: dict[float, list] = {0.0: [], 1.1: []}
+    actual: dict[float, list] = {0.0: [], 1.1: []}
     for _ in range(20):
         runs = differences(rng, arms=6, seeds=3, images=0.3, trials=100) + effects
         parts = variance_parts(runs, 50)
-        for level, significant in found.items():
+        for level, significant in actual.items():
             monkeypatch.setattr(simultaneous, 'HOMOGENEITY_LEVEL', level)
             family = family_of(parts, n_arms=6)
             assert (family.pooled == (level == 0)).all()
             significant.append(family.adjusted_p()[:, 0] < 0.05)
-    pooled, alone = map(np.mean, found.values())
+    pooled, alone = map(np.mean, actual.values())
     assert pooled > 0.6
     assert alone < 0.3

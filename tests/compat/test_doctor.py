@@ -129,9 +129,9 @@ CONFLICTS = {
 @pytest.mark.parametrize('name', CONFLICTS)
 def test_a_conflict_is_found_once_with_its_remedy(name):
     facts, expected = CONFLICTS[name]
-    found = [f'{f.level}: {f.problem} -> {f.remedy}' for f in diagnose(facts)]
-    assert len(found) == len(expected), found
-    for text, pattern in zip(found, expected):
+    findings = [f'{f.level}: {f.problem} -> {f.remedy}' for f in diagnose(facts)]
+    assert len(findings) == len(expected), findings
+    for text, pattern in zip(findings, expected):
         assert re.match(pattern, text), text
 
 

@@ -48,7 +48,7 @@ def test_views_and_results_in_place_cost_nothing():
 
 def test_a_model_that_does_more_work_takes_longer():
     x = torch.rand(1, 64, 64, 64)
-    one = nn.Conv2d(64, 64, 3)
+    single = nn.Conv2d(64, 64, 3)
     four = nn.Sequential(*(nn.Conv2d(64, 64, 3) for _ in range(4)))
-    costs = measure_costs({'one': one, 'four': four}, lambda model: model(x), 'one', rounds=5)
+    costs = measure_costs({'one': single, 'four': four}, lambda model: model(x), 'one', rounds=5)
     assert costs['four'].latency_ratio > 1.5

@@ -61,8 +61,8 @@ def test_every_training_scene_stands_once_in_the_mixed_set_the_levels_in_turn(di
     mixed, whole = (read_json(digits / f'annotations/{n}.json') for n in ('train_mixed', 'train'))
     levels = sorted({image['level'] for image in whole['images']})
     scenes = sorted({image['scene'] for image in whole['images']})
-    found = [(image['scene'], image['level']) for image in mixed['images']]
-    assert found == [(scene, levels[scene % len(levels)]) for scene in scenes]
+    pairs = [(image['scene'], image['level']) for image in mixed['images']]
+    assert pairs == [(scene, levels[scene % len(levels)]) for scene in scenes]
     assert all(image in whole['images'] for image in mixed['images'])
     boxes = {}
     for name, data in (('mixed', mixed), ('whole', whole)):

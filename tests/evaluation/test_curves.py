@@ -132,10 +132,10 @@ def test_neither_threads_nor_the_number_of_replicates_change_a_replicate():
     truth, detections = random_problem(np.random.default_rng(2), n_images=20)
     task = task_of(truth)
     detections = load_detections(detections, task.annotations)
-    one = evaluate_run(task, detections, n_boot=40, seed=7).replicates
+    first = evaluate_run(task, detections, n_boot=40, seed=7).replicates
     with ThreadPoolExecutor(4) as pool:
         many = evaluate_run(task, detections, n_boot=70, seed=7, map_fn=pool.map).replicates
-    for key, values in one.items():
+    for key, values in first.items():
         np.testing.assert_array_equal(values, many[key][:41])
 
 

@@ -82,7 +82,7 @@ def test_some_images_of_a_set_are_as_if_loaded_alone(tmp_path):
     annotations = load_annotations(content)
     detections = load_detections(rows, annotations)
     mask = clean_images(annotations)
-    chosen, found = annotations_of(annotations, mask), detections_of(detections, mask)
+    chosen, kept_detections = annotations_of(annotations, mask), detections_of(detections, mask)
     alone = load_annotations(
         {
             **content,
@@ -92,8 +92,11 @@ def test_some_images_of_a_set_are_as_if_loaded_alone(tmp_path):
     )
     alone_found = load_detections([row for row in rows if row['image_id'] in kept], alone)
     assert len(alone) and len(chosen.image_ids) == len(kept) == 8
-    for first, second in ((chosen, alone), (found, alone_found)):
+    for first, second in ((chosen, alone), (kept_detections, alone_found)):
         for name, value in vars(second).items():
             if name not in ('source', 'notes'):
                 np.testing.assert_array_equal(getattr(first, name), value, err_msg=name)
-    assert chosen.image.dtype == alone.image.dtype and found.image.dtype == alone_found.image.dtype
+    assert (
+        chosen.image.dtype == alone.image.dtype
+        and kept_detections.image.dtype == alone_found.image.dtype
+    )

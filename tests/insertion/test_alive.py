@@ -108,7 +108,7 @@ def values(modules: list, name: str) -> Tensor:
 def alike(sample: Tensor, reference: Tensor) -> bool:
     """Return whether the means and deviations of two samples differ by chance (five sigma)."""
     if not float(reference.std(0).max()):
-        return all(torch.equal(one, reference[0]) for one in sample)
+        return all(torch.equal(sampled, reference[0]) for sampled in sample)
     deviation = float(reference.std())
     error = 5 * (1 / sample.numel() + 1 / reference.numel()) ** 0.5
     if abs(float(sample.mean() - reference.mean())) > error * deviation:

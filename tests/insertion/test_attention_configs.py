@@ -32,7 +32,7 @@ def parts_with_attention(path):
 def test_a_set_is_complete_and_its_names_are_true(repository, folder):
     paths = sorted((repository / 'configs' / folder).glob('*.py'))
     for detector in ('faster-rcnn_r50', 'retinanet_r50'):
-        found = set()
+        names = set()
         for path in paths:
             if path.name.startswith(detector):
                 parts = parts_with_attention(path)
@@ -40,10 +40,10 @@ def test_a_set_is_complete_and_its_names_are_true(repository, folder):
                 # in the name, a module follows the part that it sits in
                 _, backbone, neck, *_ = path.stem.split('_')
                 assert ('-' in backbone, '-' in neck) == ('backbone' in parts, 'neck' in parts)
-                found.add(tuple(parts))
+                names.add(tuple(parts))
         neck_only = {('neck',)}  # guided attention takes its guide from the neck's input
         everywhere = {('backbone',), ('neck',), ('backbone', 'neck')}
-        assert found == (neck_only if folder == 'learn_to_pay_attention' else everywhere)
+        assert names == (neck_only if folder == 'learn_to_pay_attention' else everywhere)
 
 
 @pytest.mark.parametrize('detector', OTHERS)

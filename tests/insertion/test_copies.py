@@ -105,7 +105,7 @@ def test_it_exports_to_onnx():
         torch.onnx.export(model, (x,), dynamo=True, verbose=False).save(buffer)
         session = runtime.InferenceSession(buffer.getvalue())
         inputs = x if isinstance(x, tuple) else (x,)
-        feed = {one.name: value.numpy() for one, value in zip(session.get_inputs(), inputs)}
+        feed = {node.name: value.numpy() for node, value in zip(session.get_inputs(), inputs)}
         outputs = [torch.from_numpy(out) for out in session.run(None, feed)]
         assert close(outputs, plain(x))
 

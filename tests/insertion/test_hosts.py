@@ -128,8 +128,8 @@ NECKS = {
 def check_host(host, places, cfg, inputs, **keys):
     entries = [dict(cfg=cfg, position=position, **keys) for position in places]
     model, plain = build(entries, **host), build_plain(**host)
-    found = modules_by_position(model)
-    assert {position: len(modules) for position, modules in found.items()} == places
+    positions = modules_by_position(model)
+    assert {position: len(modules) for position, modules in positions.items()} == places
 
     model.init_weights()
     model.load_state_dict(plain.state_dict(), strict=True)
@@ -137,7 +137,7 @@ def check_host(host, places, cfg, inputs, **keys):
     plain.eval()
     assert equal(model(inputs), plain(inputs))
 
-    inserted = [module for modules in found.values() for module in modules]
+    inserted = [module for modules in positions.values() for module in modules]
     for module in inserted:
         module.alpha.data.fill_(0.5)
     model.train()

@@ -88,11 +88,11 @@ def test_the_keys_hit_the_inserted_attention_and_nothing_else(detector):
 
 def test_it_joins_the_keys_of_the_detector_and_comes_before_shorter_ones():
     paramwise = attention_paramwise(custom_keys={'layer1': dict(lr_mult=0.1)}, norm_decay_mult=0.0)
-    found = groups(paramwise)
-    assert found['layer1.0.conv1.weight'] == pytest.approx((0.01, 0.01))
-    assert found['layer1.0.bn2.weight'] == pytest.approx((0.01, 0.01))
-    assert found['layer2.0.bn2.weight'] == (0.1, 0.0)
-    assert found['layer1.0.bn2.spatialattn.channel.mlp.0.weight'] == (0.1, 0.01)
+    rates = groups(paramwise)
+    assert rates['layer1.0.conv1.weight'] == pytest.approx((0.01, 0.01))
+    assert rates['layer1.0.bn2.weight'] == pytest.approx((0.01, 0.01))
+    assert rates['layer2.0.bn2.weight'] == (0.1, 0.0)
+    assert rates['layer1.0.bn2.spatialattn.channel.mlp.0.weight'] == (0.1, 0.01)
 
 
 def test_the_config_base_is_the_same_recipe(repository, tmp_path):

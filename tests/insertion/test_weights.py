@@ -20,7 +20,7 @@ from .common import FPN, RESNET18, RESNET50, build, build_plain, entry, equal, m
 
 IMAGE = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
 SE = dict(type='SE', identity_init=True)
-AT_THE_IDENTITY = [one.name for one in list_attention() if one.cls.identity_at_init]
+AT_THE_IDENTITY = [record.name for record in list_attention() if record.cls.identity_at_init]
 
 
 @pytest.mark.parametrize('name', AT_THE_IDENTITY)
@@ -121,8 +121,8 @@ def test_a_torchvision_model_built_afterwards_is_the_same():
     insert_attention(model, IN_DETECTOR[:1])
     other = resnet18()
     assert len(model.state_dict()) > len(first.state_dict())
-    for one, plain in ((model, first), (other, second)):
-        weights = one.state_dict()
+    for record, plain in ((model, first), (other, second)):
+        weights = record.state_dict()
         assert all(torch.equal(weights[key], value) for key, value in plain.state_dict().items())
 
 
@@ -137,13 +137,13 @@ def test_attention_follows_the_seed_and_differs_between_places():
         ]  # fmt: skip
 
     first = weights(0)
-    assert all(torch.equal(one, other) for one, other in zip(first, weights(0)))
+    assert all(torch.equal(record, other) for record, other in zip(first, weights(0)))
     everything = first + weights(1)
     assert not any(
-        torch.equal(one, other)
-        for i, one in enumerate(everything)
+        torch.equal(record, other)
+        for i, record in enumerate(everything)
         for other in everything[:i]
-        if one.shape == other.shape
+        if record.shape == other.shape
     )
 
 

@@ -296,12 +296,12 @@ MUTANTS: dict[str, list[tuple[str, str, str]]] = {
 
 def sources() -> dict[str, Path]:
     """Return the file of each registered class, relative to the repository."""
-    found = {}
+    by_name = {}
     for path in sorted((ROOT / 'mmdet_spatialattn/attention').glob('*.py')):
         pattern = r'^@MODELS\.register_module\(\)\nclass (\w+)'
         for name in re.findall(pattern, path.read_text(encoding='utf-8'), re.MULTILINE):
-            found[name] = path.relative_to(ROOT)
-    return found
+            by_name[name] = path.relative_to(ROOT)
+    return by_name
 
 
 def tests_of(name: str) -> list[str]:
