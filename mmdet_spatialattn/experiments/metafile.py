@@ -89,8 +89,9 @@ def results_tables() -> str:
     """Return the measured results of this repository as Markdown."""
     parts = []
     for title, name in RESULTS.items():
-        if (ROOT / name).is_file():
-            parts.append(_table(title, name, read_metafile(ROOT / name)))
+        content = read_metafile(ROOT / name)
+        if any(model['Results'] for model in content['Models']):
+            parts.append(_table(title, name, content))
     return '\n\n'.join(parts) or 'No results are recorded yet.'
 
 

@@ -42,11 +42,12 @@ DataSets = dict[str, list[dict[str, Any]]]
 
 def read_models() -> DataSets:
     """Return the models of the metafiles that have an effect and more than one seed."""
-    return {
-        title: [m for m in read_metafile(ROOT / name)['Models'] if _is_drawn(m['Results'])]
-        for title, name in RESULTS.items()
-        if (ROOT / name).is_file()
+    models = {title: read_metafile(ROOT / name)['Models'] for title, name in RESULTS.items()}
+    drawn = {
+        title: [model for model in entries if _is_drawn(model['Results'])]
+        for title, entries in models.items()
     }
+    return {title: entries for title, entries in drawn.items() if entries}
 
 
 def draw(data_sets: DataSets) -> str:
