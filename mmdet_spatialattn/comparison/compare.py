@@ -6,21 +6,17 @@ stratum minus that in the least. The gain, not the effect in clutter, answers th
 parameters lift everything.
 """
 
-import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Optional
 
 import numpy as np
 
-from ..clutter import ENOUGH, SIZES, Scope, StrataLike, stratify
+from ..clutter import Scope, StrataLike, stratify
 from ..coco import AnnotationSource, load_annotations
-from ..errors import UserError, did_you_mean
+from ..errors import UserError
 from ..evaluation import (
-    ERROR_METRIC,
-    ERROR_TYPES,
     MAX_DETECTIONS,
     CurveKey,
     EvaluationTask,
@@ -34,32 +30,22 @@ from ..results import (
     Bounds,
     Comparison,
     ComparisonSettings,
-    Look,
     Power,
-    Question,
     Refused,
     TestSet,
 )
-from ..results.comparison import PLAIN, SIZE_ADJUSTED
+from ..results.comparison import PLAIN
 from ..results.estimates import Effects, EstimateOrRefused, Metrics
-from ..tables import points
-from .effects import LooksTaken, Runs, Seeds, effects, paired_differences, refused_alike
+from .effects import LooksTaken, Seeds
+from .estimator import ByArm, Estimator
 from .inference import LEVEL, POWER
-from .power import power_of_pilot, stored_components
+from .prospects import Decisions, follow_looks, last_look, look_of, notes_on_reach, powers_of
 from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
-from .sequential import Decision, Plan, follow, seeds_for_delta
+from .sequential import Plan
 from .verdict import Evidence, judge
 
 MOST_SEEDS = 40
 """More seeds than this are not proposed."""
-
-Combination = Sequence[tuple[float, Scope]]
-"""A weighted sum over scopes."""
-
-Metric = tuple[str, Optional[str]]
-"""The metric and the error type of replicates."""
-
-ByArm = dict[str, EstimateOrRefused]
 
 
 def compare(
@@ -121,6 +107,9 @@ def compare(
             seeds, or the looks do not rise.
     """
     checked, baseline = check_arms(arms, baseline=baseline, n_boot=n_boot)
+    if looks and seeds is None:
+        raise UserError('looks: runs that are added are compared seed by seed; give the seeds')
+    plan = Plan(looks=tuple(looks), delta=delta) if looks else None
     truth = load_annotations(annotations)
     task = EvaluationTask(
         truth,
@@ -133,122 +122,37 @@ def compare(
     runs = evaluate_arms(
         evaluate_run, task, checked, n_boot=n_boot, seed=seed, threads=threads, progress=progress
     )
-    comparer = _Comparer(task, runs, baseline, seeds, questions, delta, looks, withheld)
-    return comparer.comparison(n_boot, seed)
+    keys = check_seeds(seeds, {arm: len(entries) for arm, entries in runs.items()}, baseline)
+    estimator = Estimator(task, runs, baseline, keys=keys, questions=questions)
+    return _Comparer(estimator, plan, delta, withheld).comparison(n_boot, seed)
 
 
 class _Comparer:
-    """Computes a comparison from evaluated runs."""
+    """Puts a comparison together from evaluated runs."""
 
     def __init__(
         self,
-        task: EvaluationTask,
-        runs: dict[str, list[RunEvaluation]],
-        baseline: str,
-        seeds: Optional[Seeds],
-        questions: Sequence[tuple[str, str]],
+        estimator: Estimator,
+        plan: Optional[Plan],
         delta: float,
-        looks: Sequence[int],
         withheld: Mapping[str, str],
     ) -> None:
-        self.task, self.runs, self.baseline = task, runs, baseline
-        self.delta, self.withheld = delta, withheld
-        names = task.strata.names
-        self.scopes = {OVERALL: Scope(), **{name: Scope(i) for i, name in enumerate(names)}}
-        self.others = [arm for arm in runs if arm != baseline]
-        self.replicated = runs[baseline][0].replicates
-        metrics = dict.fromkeys(key.metric for key in self.replicated if key.error is None)
-        self.metrics: dict[str, Metric] = {metric: (metric, None) for metric in metrics}
-        self.errors: dict[str, Metric] = {error: (ERROR_METRIC, error) for error in ERROR_TYPES}
-        self.keys = check_seeds(seeds, {arm: len(r) for arm, r in runs.items()}, baseline)
-        self.questions = self._check(questions or [('AP', OVERALL), ('AP', names[-1])])
-        if looks and self.keys is None:
-            raise UserError('looks: runs that are added are compared seed by seed; give the seeds')
-        self.plan = Plan(looks=tuple(looks), delta=delta) if looks else None
-        self.decisions = {} if self.plan is None else self._follow(self.plan)
-        looks_taken = {arm: self._look(arm) for arm in self.others}
-        self.taken = None if self.plan is None else LooksTaken(self.plan, looks_taken)
-
-    def _check(self, questions: Sequence[tuple[str, str]]) -> tuple[Question, ...]:
-        for metric, scope in questions:
-            for kind, name, known in (
-                ('metric', metric, self.metrics),
-                ('scope', scope, self.scopes),
-            ):
-                if name not in known:
-                    raise UserError(
-                        f"question: unknown {kind} '{name}'{did_you_mean(name, known)} "
-                        f'(known: {", ".join(known)})'
-                    )
-        return tuple(Question(*question) for question in dict.fromkeys(questions))
-
-    def _follow(self, plan: Plan) -> dict[str, tuple[Decision, ...]]:
-        """Take the looks that the runs allow; return the decisions on every arm, by question.
-
-        Arms whose verdict is withheld are not waited for, and stay undecided.
-        """
-        arms = [arm for arm in self.others if arm not in self.withheld]
-        if not arms:
-            return {}
-        followed = follow(
-            [self._differences(question, arms) for question in self.questions],
-            [self._n_units(self.scopes[question.scope]) for question in self.questions],
-            plan,
-        )
-        return dict(zip(arms, zip(*followed.decisions)))
-
-    def _differences(self, question: Question, arms: Sequence[str]) -> np.ndarray:
-        """Return the differences of arms from the baseline, ``(M, L, K, 1 + B)``."""
-        metric, scopes = self.metrics[question.metric], [(1.0, self.scopes[question.scope])]
-        runs = {arm: self._combined(arm, metric, scopes) for arm in arms}
-        return paired_differences(runs, self._combined(self.baseline, metric, scopes))
-
-    def _states(self, decisions: Sequence[Decision]) -> dict[str, str]:
-        return {str(q): decision.state for q, decision in zip(self.questions, decisions)}
-
-    def _look(self, arm: str) -> int:
-        """Return the number of seeds of an arm at its last look; 0 before any."""
-        return max((decision.look for decision in self.decisions.get(arm, ())), default=0)
-
-    def _power(self) -> dict[str, Power]:
-        """Return what a comparison like this could see, by primary question."""
-        powers: dict[str, Power] = {}
-        if self.keys is None:
-            return powers
-        for question in self.questions:
-            scope = self.scopes[question.scope]
-            if self.task.refusal(scope) is not None:
-                continue
-            with contextlib.suppress(UserError):  # of a pilot that says nothing
-                powers[str(question)] = power_of_pilot(
-                    question,
-                    self._differences(question, self.others),
-                    self._n_units(scope),
-                    level=1 - (1 - LEVEL) / len(self.questions),
-                )
-        return powers
-
-    def _out_of_reach(self, powers: Mapping[str, Power]) -> Iterator[str]:
-        """Yield a note per question whose looks cannot show that an arm is equivalent."""
-        if self.plan is None:
-            return
-        for question, power in powers.items():
-            plan = replace(self.plan, level=power.level)
-            seeds = seeds_for_delta(stored_components(power), power.n_arms, plan)
-            if seeds is not None and seeds <= plan.looks[-1]:
-                continue
-            needed = 'more test images' if seeds is None else f'about {seeds} seeds'
-            yield (
-                f'{question}: it takes {needed} to show that an arm is equivalent within '
-                f'±{points(self.delta, decimals=2)}, and the last look has {plan.looks[-1]} seeds'
-            )
+        self.estimator, self.task, self.runs = estimator, estimator.task, estimator.runs
+        self.plan, self.delta, self.withheld = plan, delta, withheld
+        self.decisions: Decisions = {}
+        if plan is not None:
+            judged = [arm for arm in estimator.others if arm not in withheld]
+            self.decisions = follow_looks(estimator, plan, judged)
+            looks = {arm: last_look(self.decisions.get(arm, ())) for arm in estimator.others}
+            estimator.taken = LooksTaken(plan, looks)
 
     def comparison(self, n_boot: int, seed: int) -> Comparison:
-        task, truth = self.task, self.task.annotations
-        by_scope = {name: self._in_scope(name, self.metrics) for name in self.scopes}
-        gains = self._gains()
-        effects = _by_arm(self.others, by_scope)
-        power = self._power()
+        estimator, task, truth = self.estimator, self.task, self.task.annotations
+        by_scope = {name: estimator.in_scope(name, estimator.metrics) for name in estimator.scopes}
+        errors = {name: estimator.in_scope(name, estimator.errors) for name in estimator.scopes}
+        gains = estimator.gains()
+        effects = _by_arm(estimator.others, by_scope)
+        power = powers_of(estimator)
         return Comparison(
             test_set=TestSet(
                 file=truth.source,
@@ -258,7 +162,7 @@ class _Comparer:
                 classes=len(truth.category_ids),
             ),
             settings=ComparisonSettings(
-                baseline=self.baseline,
+                baseline=estimator.baseline,
                 iou_type=task.iou_type,
                 max_detections=task.max_detections,
                 engine=task.engine,
@@ -269,123 +173,39 @@ class _Comparer:
                 measure=task.strata.measure,
                 cuts=task.strata.cuts,
                 group_by=task.group_by,
-                paired=self.keys is not None,
+                paired=estimator.keys is not None,
                 delta=self.delta,
-                questions=self.questions,
+                questions=estimator.questions,
                 looks=() if self.plan is None else self.plan.looks,
             ),
             strata=task.describe_strata(),
             arms={arm: _summarise(runs) for arm, runs in self.runs.items()},
             effects=effects,
-            error_effects=_by_arm(
-                self.others, {name: self._in_scope(name, self.errors) for name in self.scopes}
-            ),
-            clutter_gain=_by_arm(self.others, gains),
+            error_effects=_by_arm(estimator.others, errors),
+            clutter_gain=_by_arm(estimator.others, gains),
             verdicts={
                 arm: judge(self._evidence(arm, effects[arm], gains[PLAIN]['AP'][arm]))
-                for arm in self.others
+                for arm in estimator.others
             },
-            notes=tuple(dict.fromkeys((*self._notes(), *self._out_of_reach(power)))),
-            looks={
-                arm: Look(self._look(arm), self._states(decisions))
-                for arm, decisions in self.decisions.items()
-            },
+            notes=tuple(dict.fromkeys(self._notes(power))),
+            looks={arm: look_of(estimator, decisions) for arm, decisions in self.decisions.items()},
             power=power,
         )
-
-    def _in_scope(self, name: str, metrics: Mapping[str, Metric]) -> dict[str, ByArm]:
-        """Return the effects of all arms in one scope, by metric."""
-        scope = self.scopes[name]
-        refusal = self.task.refusal(scope)
-        return {
-            metric: self._answer(key, [(1, scope)], refusal, Question(metric, name))
-            for metric, key in metrics.items()
-        }
-
-    def _answer(
-        self,
-        metric: Metric,
-        scopes: Combination,
-        refusal: Optional[Refused],
-        question: Optional[Question] = None,
-    ) -> ByArm:
-        """Estimate the effects of all arms on a weighted sum of one metric over several scopes."""
-        if refusal is not None:
-            return refused_alike(self.others, refusal)
-        return effects(
-            {arm: self._combined(arm, metric, scopes) for arm in self.others},
-            self._combined(self.baseline, metric, scopes),
-            self._n_units(*(scope for _, scope in scopes)),
-            paired=self.keys is not None,
-            n_questions=len(self.questions) if question in self.questions else 1,
-            taken=self.taken,
-        )
-
-    def _combined(self, arm: str, metric: Metric, scopes: Combination) -> Runs:
-        """Return a weighted sum of one metric over several scopes, of every run of an arm."""
-        name, error = metric
-        values = [
-            sum(w * run.replicates[CurveKey(s, name, error=error)] for w, s in scopes)
-            for run in self.runs[arm]
-        ]
-        return Runs(np.stack(values), None if self.keys is None else self.keys[arm])
-
-    def _n_units(self, *scopes: Scope) -> int:
-        return min(self.task.counts[scope].units for scope in scopes)
-
-    def _gains(self) -> dict[str, dict[str, ByArm]]:
-        """Return the clutter gains of all arms, by kind and metric."""
-        least, most = Scope(0), Scope(len(self.task.strata.names) - 1)
-        refusal = self.task.refusal(most, least)
-        if most == least:
-            refusal = Refused('there is one stratum only')
-        cells, cells_refusal = self._size_cells(least.stratum or 0, most.stratum or 0)
-        sized = {
-            name: key
-            for name, key in self.metrics.items()
-            if CurveKey(Scope(0, 'small'), name) in self.replicated
-        }
-        return {
-            PLAIN: {
-                name: self._answer(key, [(1, most), (-1, least)], refusal)
-                for name, key in self.metrics.items()
-            },
-            SIZE_ADJUSTED: {
-                name: self._answer(key, cells, refusal or cells_refusal)
-                for name, key in sized.items()
-            },
-        }
-
-    def _size_cells(self, least: int, most: int) -> tuple[Combination, Optional[Refused]]:
-        """Return the gain as a sum over sizes, weighted by the sizes of the most cluttered one."""
-        task = self.task
-        sizes = [z for z in SIZES if task.refusal(Scope(most, z), Scope(least, z)) is None]
-        held = {size: task.counts[Scope(most, size)].objects for size in SIZES}
-        usable, total = sum(held[size] for size in sizes), sum(held.values())
-        if 2 * usable < total or not usable:
-            return [], Refused(
-                f'sizes with {ENOUGH} objects in both strata hold {usable} of the {total} objects '
-                f"of '{task.strata.names[most]}'; it takes half of them"
-            )
-        cells: list[tuple[float, Scope]] = []
-        for size in sizes:
-            share = held[size] / usable
-            cells += [(share, Scope(most, size)), (-share, Scope(least, size))]
-        return cells, None
 
     def _evidence(
         self, arm: str, effects: Mapping[str, Effects], gain: EstimateOrRefused
     ) -> Evidence:
-        baseline = _summarise(self.runs[self.baseline]).metrics
-        counts = [len(self.runs[arm]), len(self.runs[self.baseline])]
-        if self.keys is not None:
-            counts.append(len(set(self.keys[arm]) & set(self.keys[self.baseline])))
-        if self.taken is not None:
-            counts = [self.taken.looks[arm]]
+        estimator, base = self.estimator, self.estimator.baseline
+        baseline = _summarise(self.runs[base]).metrics
+        counts = [len(self.runs[arm]), len(self.runs[base])]
+        if estimator.keys is not None:
+            counts.append(len(set(estimator.keys[arm]) & set(estimator.keys[base])))
+        if estimator.taken is not None:
+            counts = [estimator.taken.looks[arm]]
         return Evidence(
-            effects={scope: effects[scope]['AP'] for scope in self.scopes},
+            effects={scope: effects[scope]['AP'] for scope in estimator.scopes},
             gain=gain,
-            baseline={scope: baseline[scope]['AP'] for scope in self.scopes},
+            baseline={scope: baseline[scope]['AP'] for scope in estimator.scopes},
             n_trainings=min(counts),
             delta=self.delta,
             more_seeds=self._more_seeds(arm, effects[OVERALL]['AP'], min(counts)),
@@ -402,19 +222,19 @@ class _Comparer:
 
     def _is_identical(self, arm: str) -> bool:
         """Return whether every run of an arm scores as the baseline's run, in all replicates."""
-        ap, pairs = CurveKey(Scope(), 'AP'), zip(self.runs[arm], self.runs[self.baseline])
+        ap, pairs = CurveKey(Scope(), 'AP'), zip(self.runs[arm], self.runs[self.estimator.baseline])
         return all(
             np.array_equal(run.replicates[ap], base.replicates[ap], equal_nan=True)
             for run, base in pairs
         )
 
-    def _notes(self) -> Iterator[str]:
+    def _notes(self, power: Mapping[str, Power]) -> Iterator[str]:
         task = self.task
         yield from task.annotations.notes
         unsorted = int(((task.strata.labels < 0) & ~task.annotations.iscrowd).sum())
         if unsorted:
             yield f'{unsorted} objects have no {task.strata.measure}: they are in no stratum'
-        for scope in self.scopes.values():
+        for scope in self.estimator.scopes.values():
             refusal = task.refusal(scope)
             if refusal is not None:
                 yield f'nothing is concluded from {refusal}'
@@ -424,6 +244,8 @@ class _Comparer:
             if _any_equal(run.replicates[CurveKey(Scope(), 'AP')] for run in runs):
                 yield f"'{arm}' has runs with the same detections: were the seeds the same?"
         yield from notes_on_runs({arm: len(runs) for arm, runs in self.runs.items()})
+        if self.plan is not None:
+            yield from notes_on_reach(power, self.plan)
 
 
 def _summarise(runs: Sequence[RunEvaluation]) -> ArmResult:
