@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, ClassVar
 
 import torch
@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
-from ..results import Result
+from ..results import Power, Result
+from ..results.power import power_table
 from ..tables import Table
 from .arms import building
 
@@ -41,6 +42,7 @@ class Forecast(Result):
         folder: Folder of the sweep.
         jobs: Number of runs at a time.
         arms: By arm.
+        power: What the finished runs say that the sweep can see, if it was collected before.
     """
 
     FORMAT: ClassVar[str] = 'forecast'
@@ -49,6 +51,7 @@ class Forecast(Result):
     folder: str
     jobs: int
     arms: dict[str, ArmForecast]
+    power: dict[str, Power] = field(default_factory=dict)
 
     @property
     def minutes(self) -> float:
@@ -68,7 +71,8 @@ class Forecast(Result):
             for name, arm in self.arms.items()
         ]
         header = ('arm', 'seeds', 'finished', 'minutes per run')
-        return [Table(f'{self.plan}: {runs} runs in {self.folder}', header, rows)]
+        tables = [Table(f'{self.plan}: {runs} runs in {self.folder}', header, rows)]
+        return [*tables, power_table(list(self.power.values()))] if self.power else tables
 
     def __str__(self) -> str:
         return (

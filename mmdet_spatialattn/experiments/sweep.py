@@ -34,7 +34,7 @@ from ..report import write_sweep_markdown, write_sweep_page
 from ..results import Run, SweepResult
 from ..results.sweep import FINISHED
 from .checks import build_checked_model, check_data
-from .collect import collect, compare_finished, finished_runs, summarise
+from .collect import VERDICT, collect, compare_finished, finished_runs, summarise
 from .config import arm_config, coco_files, run_config, start_config
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
@@ -208,7 +208,10 @@ def dry_run(
             finished=len(runs) - _count_unfinished(runs, sweep.folder),
             seconds=training_time(config, device=device, threads=threads),
         )
-    return Forecast(plan.name, str(sweep.folder), jobs, forecasts)
+    verdict, power = sweep.folder / VERDICT, {}
+    if verdict.is_file():
+        power = SweepResult.read(verdict).comparison.power
+    return Forecast(plan.name, str(sweep.folder), jobs, forecasts, power)
 
 
 def _collect(sweep: CheckedSweep, device: str, progress: SweepProgress) -> SweepResult:
