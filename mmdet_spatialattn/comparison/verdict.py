@@ -189,7 +189,7 @@ def _gain_sentence(evidence: Evidence) -> str:
     if isinstance(gain, Refused):
         return f'There is no clutter gain: {gain}.'
     sentence = f'Clutter gain {_spoken(gain)}{_relative(evidence)}'
-    if isinstance(clutter, Estimate) and clutter.estimate <= 0 < gain.estimate:
+    if isinstance(clutter, Estimate) and clutter.estimate <= 0 and _sign(gain) > 0:
         sentence += ': it loses less where there is less to lose'
     return f'{sentence}.'
 
@@ -209,4 +209,4 @@ def _relative(evidence: Evidence) -> str:
 def _remedy(more_seeds: Optional[int]) -> str:
     if more_seeds is None:
         return 'More seeds alone may not settle it: add test images too.'
-    return f'About {more_seeds} more seeds would settle it.'
+    return f'About {more_seeds} more seed{"" if more_seeds == 1 else "s"} would settle it.'
