@@ -60,11 +60,12 @@ class WithInterval(Protocol):
 
 
 class Point(NamedTuple):
-    """A value with its interval, as fractions."""
+    """A value with its interval, as fractions, and perhaps a wider one around it."""
 
     estimate: float
     low: float
     high: float
+    outer: Optional[tuple[float, float]] = None
 
 
 class Series(NamedTuple):
@@ -113,6 +114,8 @@ def forest(
 ) -> 'go.Figure':
     """Draw a forest plot: in every row, one marker with its interval per series.
 
+    Wider intervals around them, where points have one, are thin lines.
+
     Args:
         series: The series, in the order of the legend.
         rows: Names of the rows, from the top.
@@ -124,8 +127,26 @@ def forest(
         drawn = [
             (y, row, point) for y, row in enumerate(rows) if (point := by_row[row]) is not None
         ]
+        outer = [
+            (y + offset, *point.outer)
+            for y, _, point in drawn
+            if isinstance(point, Point) and point.outer is not None
+        ]
+        if outer:
+            figure.add_scatter(
+                name=html.escape(name),
+                x=[x for _, low, high in outer for x in (100 * low, 100 * high, None)],
+                y=[value for y, _, _ in outer for value in (y, y, None)],
+                mode='lines',
+                line={'color': color, 'width': 1},
+                opacity=0.6,
+                legendgroup=name,
+                showlegend=False,
+                hoverinfo='skip',
+            )
         figure.add_scatter(
             name=html.escape(name),
+            legendgroup=name,
             x=[100 * point.estimate for _, _, point in drawn],
             y=[y + offset for y, _, _ in drawn],
             mode='markers',

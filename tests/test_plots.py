@@ -30,6 +30,15 @@ from mmdet_spatialattn.results import Bounds, Estimate
 POINT = Point(0.02, 0.01, 0.05)
 
 
+def test_a_wider_interval_is_a_thin_line_around_the_marker():
+    wide = Point(0.02, 0.01, 0.05, (-0.01, 0.06))
+    series = [Series('s', {'a': wide, 'b': POINT}, INK, 'x')]
+    line, markers = forest(series, ['a', 'b']).data
+    assert line.x == pytest.approx((-1, 6, None)) and line.y[:2] == (0, 0)
+    assert line.line.width == 1 and not line.showlegend
+    assert len(markers.x) == 2
+
+
 def test_a_forest_plot_has_a_marker_and_an_interval_per_row_and_series():
     figure = forest(
         [

@@ -15,7 +15,7 @@ from .estimates import (
     EstimateOrRefused,
     Metrics,
     Refused,
-    drawn,
+    drawn_twice,
     points_or_missing,
 )
 from .evaluation import Evaluation
@@ -222,7 +222,7 @@ class Comparison(Result):
         return scope_series(
             self.scopes,
             {
-                arm: {scope: drawn(self.effect(arm, scope, metric)) for scope in self.scopes}
+                arm: {scope: drawn_twice(self.effect(arm, scope, metric)) for scope in self.scopes}
                 for arm in self.effects
             },
         )
@@ -232,7 +232,9 @@ class Comparison(Result):
         titles = {PLAIN: 'clutter gain', SIZE_ADJUSTED: 'size-adjusted'}
         return [
             Series(
-                title, {arm: drawn(self.gain(arm, kind, metric)) for arm in self.effects}, *style
+                title,
+                {arm: drawn_twice(self.gain(arm, kind, metric)) for arm in self.effects},
+                *style,
             )
             for (kind, title), style in zip(titles.items(), GAIN_STYLES.values())
         ]

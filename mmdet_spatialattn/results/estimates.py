@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NoReturn, Optional, Union
 
 from ..errors import UserError
-from ..plots import INK, Series, forest
+from ..plots import INK, Point, Series, forest
 from ..tables import MISSING, Table, estimate_points, interval_points, p_value, points
 from .base import Result
 
@@ -164,6 +164,15 @@ Effects = dict[str, EstimateOrRefused]
 def drawn(number: IntervalOrRefused) -> Optional[Interval]:
     """Return what a figure shows: nothing where a number was refused."""
     return None if isinstance(number, Refused) else number
+
+
+def drawn_twice(effect: EstimateOrRefused) -> Optional[Point]:
+    """Return what a figure shows of an effect: both intervals; nothing where it was refused."""
+    if isinstance(effect, Refused):
+        return None
+    bounds = effect.simultaneous
+    outer = (bounds.low, bounds.high) if isinstance(bounds, Bounds) else None
+    return Point(effect.estimate, effect.low, effect.high, outer)
 
 
 def points_or_missing(number: Number) -> str:
