@@ -82,7 +82,7 @@ class ReferenceReport:
 
 
 def load_reference_weights(
-    module: SpatialAttention, state_dict: Mapping[str, Tensor], prefix: str = ''
+    module: SpatialAttention, state_dict: Mapping[str, Tensor], *, prefix: str = ''
 ) -> ReferenceReport:
     """Load weights that the authors of a paper published into our module of that paper.
 

@@ -42,7 +42,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     if args.html:
         from ..report.clutter_page import write_clutter_page
 
-        write_clutter_page(args.html, table, args.images)
+        write_clutter_page(args.html, table, images_dir=args.images)
         print(f'\n{args.html}: written')
     maybe_write_json(args.json, table.summary())
     return 0

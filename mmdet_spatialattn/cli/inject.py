@@ -55,7 +55,9 @@ def main(argv: Optional[list[str]] = None) -> int:
         max_cover=args.max_cover,
         progress=progress('patches'),
     )
-    record = write_injected(args.annotations, args.images, args.out, injection, progress('images'))
+    record = write_injected(
+        args.annotations, args.images, args.out, injection, progress=progress('images')
+    )
     rows = record['images'].values()
     placed, planned = sum(row['placed'] for row in rows), record['distractors'] * len(rows)
     share = sum(row['share'] for row in rows) / len(rows)

@@ -22,6 +22,7 @@ def measure_costs(
     models: Mapping[str, nn.Module],
     forward: Callable[[nn.Module], Any],
     baseline: str,
+    *,
     rounds: int = 20,
 ) -> dict[str, Cost]:
     """Measure models side by side; in every round each model runs once, in random order.

@@ -108,6 +108,7 @@ class ClutterInjection(BaseTransform):
         patches_ann: AnnotationSource,
         patches_images: PathLike,
         severity: int,
+        *,
         seed: int = 0,
         max_cover: float = 0.0,
         progress: Progress = silent,
@@ -140,7 +141,7 @@ class ClutterInjection(BaseTransform):
                 'directly after LoadImageFromFile'
             )
         corners = np.array([i['bbox'] for i in results['instances']], dtype=float).reshape(-1, 4)
-        injected = self.inject(image, corners, results['img_id'], Path(results['img_path']))
+        injected = self.inject(image, corners, results['img_id'], path=Path(results['img_path']))
         results['img'] = injected.image
         return results
 
@@ -149,6 +150,7 @@ class ClutterInjection(BaseTransform):
         image: np.ndarray,
         corners: np.ndarray,
         image_id: Union[int, str],
+        *,
         path: Optional[Path] = None,
     ) -> Injected:
         """Return the image with distractors; the given image does not change.
@@ -360,6 +362,7 @@ def write_injected(
     images: PathLike,
     out: PathLike,
     injection: ClutterInjection,
+    *,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Write a copy of a data set with distractors in its images, in COCO's layout.
@@ -392,7 +395,7 @@ def write_injected(
     def inject(index: int, folder: Path) -> dict[str, Any]:
         image = read_image(paths[index], loaded.image_sizes[index])
         corners = corners_of(boxes[index])
-        injected = injection.inject(image, corners, loaded.image_ids[index], paths[index])
+        injected = injection.inject(image, corners, loaded.image_ids[index], path=paths[index])
         write_bytes(folder / names[index], _png(injected.image))
         cover = float(injected.cover.max(initial=0))
         return {'placed': injected.placed, 'share': injected.share, 'largest_cover': cover}
@@ -421,6 +424,7 @@ def write_doses(
     out: PathLike,
     injection: ClutterInjection,
     severities: Sequence[int],
+    *,
     progress: Progress = silent,
 ) -> None:
     """Write a data set without distractors and at several severities, all in one set.
@@ -455,7 +459,7 @@ def write_doses(
             pixels = image
             if severity:
                 injected = injection.at(severity).inject(
-                    image, corners, loaded.image_ids[index], paths[index]
+                    image, corners, loaded.image_ids[index], path=paths[index]
                 )
                 pixels = injected.image
             write_bytes(folder / f'severity{severity}' / names[index], _png(pixels))

@@ -48,6 +48,7 @@ _CATEGORIES = [{'id': k + 1, 'name': str(k), 'supercategory': 'digit'} for k in 
 def write_scenes(
     out: PathLike,
     images: int = 1000,
+    *,
     levels: Iterable[int] = LEVELS,
     size: int = 160,
     seed: int = 0,

@@ -47,7 +47,7 @@ def write_severities(
             )
     else:
         injection = ClutterInjection(*train, severity=max(plan.severities))
-        write_doses(*test, out, injection, plan.severities, progress)
+        write_doses(*test, out, injection, plan.severities, progress=progress)
     dataset = 'test_dataloader.dataset'
     return {
         f'{dataset}.data_root': str(out),

@@ -29,7 +29,7 @@ class Extremes(NamedTuple):
 
 
 def write_clutter_page(
-    path: PathLike, table: ClutterTable, images_dir: Optional[PathLike] = None
+    path: PathLike, table: ClutterTable, *, images_dir: Optional[PathLike] = None
 ) -> None:
     """Write the page of a clutter table: one file that needs no network.
 

@@ -230,7 +230,7 @@ def test_weights_of_a_whole_network_are_read_below_the_prefix():
     module, run, weights = release('CBAM')
     network = {f'module.layer1.0.cbam.{key}': value for key, value in weights.items()}
     network['module.layer1.0.conv1.weight'] = torch.zeros(3)
-    assert load_reference_weights(module, network, 'module.layer1.0.cbam.').complete
+    assert load_reference_weights(module, network, prefix='module.layer1.0.cbam.').complete
     x = torch.randn(1, 32, 5, 5)
     torch.testing.assert_close(module(x), run(x, weights), rtol=1e-5, atol=1e-5)
 
@@ -253,7 +253,7 @@ def test_what_does_not_fit_is_reported_and_the_rest_is_loaded():
 def test_a_wrong_prefix_is_named_with_the_remedy():
     module, _, weights = release('CBAM')
     with pytest.raises(UserError, match="prefix 'layer1.' .*ChannelGate.mlp.1.weight.*give"):
-        load_reference_weights(module, weights, 'layer1.')
+        load_reference_weights(module, weights, prefix='layer1.')
 
 
 def test_a_module_without_published_weights_is_named():

@@ -128,7 +128,7 @@ def test_an_image_gives_no_distractor_to_itself(tmp_path):
     paste = injection(annotations, 5)
     for name, own, other in (('red.png', RED, BLUE), ('blue.png', BLUE, RED)):
         image = read_image(tmp_path / name, (160, 120))
-        result = paste.inject(image, corners(BOXES), 1, tmp_path / 'x' / '..' / name).image
+        result = paste.inject(image, corners(BOXES), 1, path=tmp_path / 'x' / '..' / name).image
         assert set(map(tuple, result.reshape(-1, 3).tolist())) >= {own, other}
         both = paste.inject(plain(GREEN), corners(BOXES), 1).image
         colours = set(map(tuple, both.reshape(-1, 3).tolist()))
@@ -283,6 +283,6 @@ def test_several_severities_are_written_as_one_set(training, tmp_path):
         expected = cv2.imread(str(path))
         if image['severity']:
             at = injection(training, severity=image['severity'])
-            expected = at.inject(expected, corners(BOXES), image['original'], path).image
+            expected = at.inject(expected, corners(BOXES), image['original'], path=path).image
         found = cv2.imread(str(tmp_path / 'out/images' / image['file_name']))
         np.testing.assert_array_equal(found, expected)

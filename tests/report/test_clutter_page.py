@@ -17,7 +17,7 @@ from tests.report.pages import (
 
 def write(tmp_path, data, images=True):
     folder = write_images(tmp_path / 'images') if images else None
-    write_clutter_page(tmp_path / 'page.html', clutter_measures(data, folder), folder)
+    write_clutter_page(tmp_path / 'page.html', clutter_measures(data, folder), images_dir=folder)
     return (tmp_path / 'page.html').read_text(encoding='utf-8')
 
 
@@ -55,7 +55,7 @@ def test_names_from_the_files_are_escaped(tmp_path):
     write_images(folder)
     (folder / 'a.png').rename(folder / 'a<b>"&.png')
     (folder / 'sub/b.png').rename(folder / 'b<b>"&.png')
-    write_clutter_page(tmp_path / 'nasty.html', clutter_measures(data, folder), folder)
+    write_clutter_page(tmp_path / 'nasty.html', clutter_measures(data, folder), images_dir=folder)
     nasty = (tmp_path / 'nasty.html').read_text(encoding='utf-8')
     assert [tag for tag, _ in Reader(nasty).elements] == [tag for tag, _ in Reader(plain).elements]
     assert any('a<b>"&.png' in text for text in Reader(nasty).text)
