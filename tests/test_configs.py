@@ -78,9 +78,12 @@ def test_it_builds_learns_and_predicts(path):
         2,
         [[3, 128, 128], [3, 96, 128]],
         num_items=[3, 1],
-        num_classes=classes,
+        num_classes=max(classes, 2),
         with_mask=model.with_mask,
     )
+    if classes == 1:
+        for sample in inputs['data_samples']:
+            sample.gt_instances.labels.zero_()
     data = model.data_preprocessor(inputs, training=True)
     losses = model.parse_losses(model.train()(**data, mode='loss'))[0]
     assert torch.isfinite(losses)

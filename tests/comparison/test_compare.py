@@ -339,8 +339,9 @@ def test_the_figure_and_the_frame_hold_the_estimates(problem):
     row = frame.query("quantity == 'effect' and scope == 'overall' and metric == 'AP'")
     effect = result.effect('b<r>')
     assert row['estimate'].item() == effect.estimate
-    assert result.plot().data[0].x[0] == pytest.approx(100 * effect.estimate)
-    assert 'b<r>' not in result.plot().data[0].hovertemplate
+    markers = next(trace for trace in result.plot().data if trace.mode == 'markers')
+    assert markers.x[0] == pytest.approx(100 * effect.estimate)
+    assert 'b<r>' not in markers.hovertemplate and 'b<r>' not in markers.customdata[0]
 
 
 def test_one_training_each_gives_no_verdict_on_the_method(problem):

@@ -101,7 +101,7 @@ def test_what_is_no_gate_does_not_saturate():
         shares[record.name] = module.saturated
     assert {name for name, share in shares.items() if share is None} == {
         'AreaAttention', 'CapacityControl', 'CrissCross', 'DoubleAttention', 'DualAttention',
-        'DualChannelAttention', 'DualPositionAttention', 'GCT', 'GeneralizedAttention',
+        'DualChannelAttention', 'DualPositionAttention', 'GAM', 'GCT', 'GeneralizedAttention',
         'GlobalContext', 'LKA', 'LSK', 'LSKA', 'NonLocal', 'SelfAttention2d',
     }  # fmt: skip
     assert max(share for share in shares.values() if share is not None) < 0.05
