@@ -7,7 +7,7 @@ its images alone. As with corruptions (Michaelis et al. 2019, https://arxiv.org/
 ``rPC`` its ratio to the AP at the first.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 import numpy as np
@@ -31,15 +31,12 @@ from ..results import (
     Refused,
 )
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
-from .effects import Runs, Seeds, effects, refused_alike
+from .effects import RunKeys, Runs, Seeds, effects, refused_alike
 from .inference import LEVEL, average
 from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
 
 N_SUMMARIES = 2
 """Columns behind the doses: mPC and rPC."""
-
-RunKeys = Mapping[str, Sequence[tuple[Hashable, Hashable]]]
-"""By arm, the base and the seed of every run."""
 
 
 def dose_response(

@@ -26,6 +26,9 @@ SeedKey = Union[int, tuple[Hashable, Hashable]]
 Seeds = Mapping[str, Sequence[SeedKey]]
 """By arm, the seed of every run."""
 
+RunKeys = Mapping[str, Sequence[tuple[Hashable, Hashable]]]
+"""By arm, the base and the seed of every run."""
+
 TOO_EARLY = Refused('the first planned look is still to come')
 
 

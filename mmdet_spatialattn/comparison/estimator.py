@@ -1,6 +1,6 @@
 """Effects of all arms on a metric in a scope, and on weighted sums over scopes: clutter gains."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..evaluation import ERROR_METRIC, ERROR_TYPES, CurveKey, EvaluationTask, Ru
 from ..results import OVERALL, Question, Refused
 from ..results.comparison import PLAIN, SIZE_ADJUSTED
 from ..results.estimates import EstimateOrRefused
-from .effects import LooksTaken, Runs, effects, paired_differences, refused_alike
+from .effects import LooksTaken, RunKeys, Runs, effects, paired_differences, refused_alike
 
 Combination = Sequence[tuple[float, Scope]]
 """A weighted sum over scopes."""
@@ -20,9 +20,6 @@ Metric = tuple[str, Optional[str]]
 """The metric and the error type of replicates."""
 
 ByArm = dict[str, EstimateOrRefused]
-
-RunKeys = Mapping[str, Sequence[tuple[Hashable, Hashable]]]
-"""By arm, the base and the seed of every run."""
 
 
 class Estimator:

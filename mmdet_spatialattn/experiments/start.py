@@ -10,9 +10,6 @@ from ..errors import MissingFile, UserError, did_you_mean
 START = 'start'
 """Name of the runs that train the common start, and of their folder."""
 
-PLACEBO = 'placebo'
-"""Name of the arm whose start is the baseline's, jittered by :data:`JITTER`."""
-
 JITTER = 1e-6
 """Relative size of the placebo's jitter."""
 

@@ -21,6 +21,7 @@ from ..comparison.verdict import (
     WORDS,
 )
 from ..results import ArmSummary, Environment, PlanSummary, SweepResult
+from ..results.sweep import PLACEBO
 from ..tables import points
 from .sweep_tables import percent
 
@@ -43,9 +44,6 @@ PLACEBO_ROLE = (
     'The {arm}, the baseline again with a start that differs by rounding, shows what chance does: '
     '{word}.'
 )
-
-PLACEBO = 'placebo'
-"""Name of the arm that is added to every plan with a common start."""
 
 
 def title(result: SweepResult) -> str:
