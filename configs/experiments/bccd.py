@@ -2,7 +2,7 @@
 
 spatialattn sweep configs/experiments/bccd.py --jobs 2 --cfg-options data_root=DIR
 
-The control has as many parameters as CBAM and no attention; half of the images must hurt. The
+The control has as many parameters as CBAM and no attention; a tenth of the images must hurt. The
 results are in configs/bccd/metafile.yml.
 """
 
@@ -28,7 +28,7 @@ arms = {
     'se-backbone': f'{_folder}-se-c3-c5_fpn{_end}',
     'coord-backbone': f'{_folder}-coord-c3-c5_fpn{_end}',
     'gc-backbone': f'{_folder}-gc-c3-c5_fpn{_end}',
-    'half-the-data': dict(
-        config=f'{_folder}_fpn{_end}', overrides={'train_dataloader.dataset.indices': 102}
+    'tenth-of-the-data': dict(
+        config=f'{_folder}_fpn{_end}', overrides={'train_dataloader.dataset.indices': 20}
     ),
 }

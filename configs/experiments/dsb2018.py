@@ -3,7 +3,7 @@
 spatialattn sweep configs/experiments/dsb2018.py --jobs 2 --cfg-options data_root=DIR
 
 The attention of the arms is written in this plan instead of in configs of their own. The control
-has as many parameters as CBAM and no attention; half of the images must hurt. The results are in
+has as many parameters as CBAM and no attention; a tenth of the images must hurt. The results are in
 configs/dsb2018/metafile.yml.
 """
 
@@ -61,7 +61,7 @@ arms = {
     'se-backbone': _backbone(type='SE', reduction=16, identity_init=True),
     'coord-backbone': _backbone(type='CoordAttention', identity_init=True),
     'gc-backbone': _backbone(type='GlobalContext'),
-    'half-the-data': dict(
-        config=_config, overrides={'train_dataloader.dataset.dataset.indices': 74}
+    'tenth-of-the-data': dict(
+        config=_config, overrides={'train_dataloader.dataset.dataset.indices': 15}
     ),
 }
