@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .clutter import clutter_measures
     from .comparison import compare, dose_response
     from .evaluation import evaluate
-    from .experiments import load_plan, run_sweep
+    from .experiments import load_plan, run_sweep, try_attention
     from .insertion import WithAttention, insert_attention, remove_attention
 else:
     __getattr__, __dir__ = lazy_names(
@@ -36,6 +36,7 @@ else:
             'load_plan': 'experiments',
             'remove_attention': 'insertion',
             'run_sweep': 'experiments',
+            'try_attention': 'experiments',
         },
     )
 
@@ -55,6 +56,7 @@ __all__ = [
     'load_plan',
     'remove_attention',
     'run_sweep',
+    'try_attention',
 ]
 
 compat.install()

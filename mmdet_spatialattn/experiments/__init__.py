@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .metafile import read_metafile, write_metafile
     from .plan import Arm, Plan, load_plan, until_clear
     from .progress import SweepProgress
+    from .proposal import Proposal, propose, try_attention
     from .sweep import CheckedSweep, check, collect_sweep, dry_run, run_sweep
 else:
     __getattr__, __dir__ = lazy_names(
@@ -19,13 +20,16 @@ else:
             'CheckedSweep': 'sweep',
             'Forecast': 'forecast',
             'Plan': 'plan',
+            'Proposal': 'proposal',
             'SweepProgress': 'progress',
             'check': 'sweep',
             'collect_sweep': 'sweep',
             'dry_run': 'sweep',
             'load_plan': 'plan',
+            'propose': 'proposal',
             'read_metafile': 'metafile',
             'run_sweep': 'sweep',
+            'try_attention': 'proposal',
             'until_clear': 'plan',
             'write_metafile': 'metafile',
         },
@@ -37,13 +41,16 @@ __all__ = [
     'CheckedSweep',
     'Forecast',
     'Plan',
+    'Proposal',
     'SweepProgress',
     'check',
     'collect_sweep',
     'dry_run',
     'load_plan',
+    'propose',
     'read_metafile',
     'run_sweep',
+    'try_attention',
     'until_clear',
     'write_metafile',
 ]

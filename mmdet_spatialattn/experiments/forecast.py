@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Callable, ClassVar
+from typing import Any, Callable, ClassVar, NamedTuple
 
 import torch
 from mmdet.registry import MODELS
@@ -81,13 +81,39 @@ class Forecast(Result):
         )
 
 
-def training_time(
-    config: Config, *, device: str = 'cpu', threads: int = 1, steps: int = 6
-) -> float:
-    """Estimate the seconds that one run takes, from a few steps of training and of testing.
+class StepTimes(NamedTuple):
+    """Timed steps of the training and the test of one run.
 
-    The start of its two commands is included; the slowdown of a throttled machine, or by other
-    processes, is not.
+    Attributes:
+        startup: Seconds until the first step.
+        train: Seconds of a training step with its data.
+        test: Seconds of a test step with its data.
+        n_train: Training steps of an epoch.
+        n_test: Test steps.
+    """
+
+    startup: float
+    train: float
+    test: float
+    n_train: int
+    n_test: int
+
+    def seconds(self, epochs: int) -> float:
+        """Return the estimated seconds of a training of so many epochs and the test after it."""
+        return 2 * self.startup + epochs * self.n_train * self.train + self.n_test * self.test
+
+
+def training_time(config: Config, **options: Any) -> float:
+    """Estimate the seconds that one run takes, from a few steps; see :func:`time_steps`."""
+    return time_steps(config, **options).seconds(config.train_cfg.max_epochs)
+
+
+def time_steps(
+    config: Config, *, device: str = 'cpu', threads: int = 1, steps: int = 6
+) -> StepTimes:
+    """Time a few steps of training and of testing.
+
+    The slowdown of a throttled machine, or by other processes, is not included.
 
     Args:
         config: The whole config of the run.
@@ -106,12 +132,11 @@ def training_time(
             for loader in (config.train_dataloader, config.test_dataloader)
         )
         startup = time.perf_counter() - start
-        train_step = _median_time(lambda data: model.train_step(data, wrapper), train_loader, steps)
+        train = _median_time(lambda data: model.train_step(data, wrapper), train_loader, steps)
         model.eval()
         with torch.no_grad():
-            test_step = _median_time(model.test_step, test_loader, steps)
-    training = config.train_cfg.max_epochs * len(train_loader) * train_step
-    return 2 * startup + training + len(test_loader) * test_step
+            test = _median_time(model.test_step, test_loader, steps)
+    return StepTimes(startup, train, test, len(train_loader), len(test_loader))
 
 
 @contextlib.contextmanager

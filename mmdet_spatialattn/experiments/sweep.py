@@ -80,7 +80,7 @@ def run_sweep(
         UserError: Before anything is trained: a config cannot be built, data is missing, the folder
             belongs to another plan, or the disk is too small. Afterwards: too few runs finished.
     """
-    device, jobs = _choose_device(device), _checked_jobs(jobs)
+    device, jobs = choose_device(device), _checked_jobs(jobs)
     sweep = check(plan, folder)
     _claim(sweep)
     sweep = _with_severities(sweep, progress)
@@ -102,7 +102,7 @@ def collect_sweep(
     Raises:
         UserError: The plan cannot be carried out, or too few runs are finished.
     """
-    device = _choose_device(device)
+    device = choose_device(device)
     sweep = check(plan, folder)
     finished_runs(plan, sweep.folder)
     return _collect(_with_severities(sweep, progress), device, progress)
@@ -195,7 +195,7 @@ def dry_run(
     Raises:
         UserError: As :func:`check`.
     """
-    device = _choose_device(device)
+    device = choose_device(device)
     threads = max(count_processors() // _checked_jobs(jobs), 1)
     sweep = check(plan, folder)
     forecasts = {}
@@ -368,7 +368,7 @@ def _check_disk(folder: Path, size: int) -> None:
         )
 
 
-def _choose_device(device: str) -> str:
+def choose_device(device: str) -> str:
     """Return ``'cuda'`` or ``'cpu'``."""
     if device not in DEVICES:
         raise UserError(f"device must be one of {', '.join(DEVICES)}, got '{device}'")
