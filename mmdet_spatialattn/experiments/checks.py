@@ -54,6 +54,8 @@ def check_data(config: 'Config', *dataloaders: str) -> None:
 def build_checked_model(config: 'Config') -> 'nn.Module':
     """Build the config's model, to check that it can be built.
 
+    MMDetection completes ``config.model`` meanwhile: heads get the settings of their detector.
+
     Raises:
         UserError: A type or an attention module has an unknown name, or a position is wrong.
     """

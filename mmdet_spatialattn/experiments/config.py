@@ -89,6 +89,25 @@ class CocoFiles(NamedTuple):
     images: Path
 
 
+def flatten(value: Any, key: str = '') -> dict[str, str]:
+    """Return a part of a config by dotted keys, each value as it is written in Python.
+
+    Example:
+        >>> flatten({'optimizer': {'lr': 0.1}, 'milestones': [8, 11], 'hooks': [{'type': 'EMA'}]})
+        {'hooks.0.type': "'EMA'", 'milestones': '[8, 11]', 'optimizer.lr': '0.1'}
+    """
+    if isinstance(value, dict) and value:
+        entries = [(str(name), item) for name, item in value.items()]
+    elif isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value):
+        entries = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {key: repr(value)}
+    flat: dict[str, str] = {}
+    for name, item in sorted(entries):
+        flat |= flatten(item, f'{key}.{name}' if key else name)
+    return flat
+
+
 def coco_files(loader: Any) -> CocoFiles:
     """Return the files of the data set that a data loader's config reads."""
     dataset = loader.dataset

@@ -2,7 +2,7 @@
 
 A run has a folder of its own, in which it leaves::
 
-    planned/config.py      the whole config, which repeats the run
+    planned/               what the run is, and its whole config, which repeats it
     config.py              the same as MMEngine writes it, with the changes of the last command
     log.txt                the output of its commands
     epoch_<n>.pth          checkpoints; the last two are kept
@@ -25,15 +25,15 @@ from typing import Callable, Optional
 
 from mmengine.config import Config
 
-from ..errors import UserError
 from ..insertion.health_hook import HEALTH
 from ..io import atomic_path
 from ..processors import count_processors
 from ..results import Run
 from ..results.sweep import FAILED, FINISHED, WAITING
+from .fingerprint import PLANNED, claim_run
 from .record import delete_record, read_record, write_record
+from .resumable import last_checkpoint
 
-PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
 TRAINING, TESTING = 'training', 'testing'
 """Phases of a run beside the states that :class:`~mmdet_spatialattn.results.Run` knows."""
 
@@ -119,16 +119,8 @@ class _Job:
         self.folder, self.log = folder / run.name, folder / run.log
         self.process: Optional[subprocess.Popen] = None
         self.phase = FINISHED if read_record(run, folder).state == FINISHED else WAITING
-        self.epochs = config.train_cfg.max_epochs
-        path = self.folder / PLANNED
-        if not path.is_file():
-            with atomic_path(path) as temporary:
-                config.dump(temporary)
-        elif Config.fromfile(path)._cfg_dict != config._cfg_dict:
-            raise UserError(
-                f'{self.folder} holds a run with another config ({path}): give another folder for '
-                'the sweep, or delete it'
-            )
+        self.config, self.epochs = config, config.train_cfg.max_epochs
+        claim_run(self.folder, config)
 
     def is_new(self) -> bool:
         """Return whether nothing of the run was started by this process."""
@@ -149,8 +141,10 @@ class _Job:
             return
         if self.phase == WAITING:
             delete_record(self.run, self.sweep_folder)  # of a run that failed before
-        checkpoint = self._last_checkpoint()
-        config = str(self.folder / PLANNED)
+        config = str(self._write_config())
+        checkpoint = last_checkpoint(self.folder)
+        if checkpoint is not None and not checkpoint.is_file():
+            checkpoint = None
         # The health is written after the last checkpoint: between them a run may have been killed.
         measured = (self.folder / HEALTH).is_file()
         if measured and checkpoint is not None and checkpoint.name == f'epoch_{self.epochs}.pth':
@@ -208,12 +202,12 @@ class _Job:
                 start_new_session=True,
             )
 
-    def _last_checkpoint(self) -> Optional[Path]:
-        note = self.folder / 'last_checkpoint'
-        if not note.is_file():
-            return None
-        checkpoint = Path(note.read_text(encoding='utf-8').strip())
-        return checkpoint if checkpoint.is_file() else None
+    def _write_config(self) -> Path:
+        """Write the whole config, with the paths of this machine."""
+        path = self.folder / PLANNED
+        with atomic_path(path) as temporary:
+            self.config.dump(temporary)
+        return path
 
 
 def _kill(process: subprocess.Popen) -> None:

@@ -10,6 +10,7 @@ is one reseeding per sample and step.
 import copy
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -96,6 +97,20 @@ def make_resumable(cfg: Config, seed: int) -> Config:
     loader.dataset = dict(type=f'{scope}.SeededDataset', seed=seed, dataset=loader.dataset)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type=f'{scope}.ResumableRandomness')]
     return cfg
+
+
+def last_checkpoint(folder: Path) -> Optional[Path]:
+    """Return the last checkpoint of the training in a folder; it may have been deleted.
+
+    MMEngine notes the path at which it was written, and the folder may have been moved since.
+    ``None`` where none was written.
+    """
+    note = folder / 'last_checkpoint'
+    if not note.is_file():
+        return None
+    noted = Path(note.read_text(encoding='utf-8').strip())
+    moved = folder / noted.name
+    return moved if moved.is_file() else noted
 
 
 def seed_everything(*key: int) -> None:

@@ -36,6 +36,7 @@ from ..results.sweep import FINISHED
 from .checks import build_checked_model, check_data
 from .collect import VERDICT, collect, compare_finished, finished_runs, summarise
 from .config import arm_config, coco_files, run_config, start_config
+from .fingerprint import claim_run
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
 from .launch import launch
@@ -84,6 +85,7 @@ def run_sweep(
     sweep = check(plan, folder)
     _claim(sweep)
     sweep = _with_severities(sweep, progress)
+    _claim_runs(sweep)
     Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
     _launch(sweep, plan.start_runs, jobs, device, progress)
     _check_start(sweep)
@@ -105,7 +107,9 @@ def collect_sweep(
     device = choose_device(device)
     sweep = check(plan, folder)
     finished_runs(plan, sweep.folder)
-    return _collect(_with_severities(sweep, progress), device, progress)
+    sweep = _with_severities(sweep, progress)
+    _claim_runs(sweep)
+    return _collect(sweep, device, progress)
 
 
 @dataclass(frozen=True)
@@ -277,7 +281,15 @@ def _check_start(sweep: CheckedSweep) -> None:
 def _claim(sweep: CheckedSweep) -> None:
     """Write the plan into the folder, which then belongs to it."""
     plan = sweep.plan
-    write_json(sweep.folder / MANIFEST, {**asdict(summarise(plan)), **protocol(plan)})
+    write_json(sweep.folder / MANIFEST, {**protocol(plan), **asdict(summarise(plan))})
+
+
+def _claim_runs(sweep: CheckedSweep) -> None:
+    """Check that the folder holds no run of another config, wherever it was trained."""
+    for run in (*sweep.plan.start_runs, *sweep.plan.runs):
+        folder = sweep.folder / run.name
+        if folder.is_dir():
+            claim_run(folder, sweep.config_of(run))
 
 
 def protocol(plan: Plan) -> dict[str, Any]:
@@ -288,11 +300,16 @@ def protocol(plan: Plan) -> dict[str, Any]:
         protocol['delta'] = plan.delta
     if plan.start is not None:
         protocol['baseline'] = plan.baseline
-        protocol['start'] = summarise(plan).start
+        protocol['start'] = _without_path(summarise(plan).start)
         protocol['fine_tuning'] = dict(plan.fine_tuning)
         protocol['question'] = summarise(plan).question
         protocol['delta'] = plan.delta
     return json.loads(json.dumps(protocol))
+
+
+def _without_path(start: Optional[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a start without the path of its checkpoint, whose content every run notes."""
+    return {key: value for key, value in (start or {}).items() if key != 'checkpoint'}
 
 
 def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSweep:
@@ -314,7 +331,10 @@ def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSwe
 def _check_folder(plan: Plan, folder: Path) -> None:
     manifest = folder / MANIFEST
     if manifest.is_file():
-        changes = differences(read_json(manifest), protocol(plan))
+        stored = read_json(manifest)
+        if isinstance(stored, dict) and isinstance(stored.get('start'), dict):
+            stored['start'] = _without_path(stored['start'])
+        changes = differences(stored, protocol(plan))
         if changes:
             raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
     elif folder.exists() and not is_empty_folder(folder):

@@ -13,6 +13,7 @@ from mmdet_spatialattn.experiments.config import run_config
 from mmdet_spatialattn.experiments.launch import _Job, launch
 from mmdet_spatialattn.experiments.plan import Arm, Plan
 from mmdet_spatialattn.experiments.record import RECORD, read_record, write_record
+from mmdet_spatialattn.experiments.resumable import last_checkpoint
 from mmdet_spatialattn.io import read_json, write_json
 from mmdet_spatialattn.results.sweep import FAILED, FINISHED, WAITING
 from tests.experiments.sets import BASELINE, configs_of
@@ -37,16 +38,13 @@ def finish(runs, folder):
         write_record(run, folder, FINISHED)
 
 
-def test_finished_runs_are_recognised_and_their_configs_written(tmp_path):
+def test_finished_runs_are_recognised_and_nothing_is_started(tmp_path):
     finish(RUNS, tmp_path)
     seen = []
-    statuses = launched(tmp_path, {'data_root': 'elsewhere'}, watch=seen.append)
+    statuses = launched(tmp_path, watch=seen.append)
     assert [status.phase for status in statuses] == ['finished', 'finished']
     assert [status.share for status in statuses] == [1, 1]
     assert len(seen) == 1
-    text = (tmp_path / 'a/seed_7/planned/config.py').read_text()
-    assert "data_root='elsewhere/'" in text and 'randomness = dict(seed=7)' in text
-    assert 'data/clutter_digits' not in text
     assert not (tmp_path / RUNS[0].log).exists()
 
 
@@ -54,7 +52,7 @@ def test_a_folder_with_runs_of_another_config_is_refused(tmp_path):
     finish(RUNS, tmp_path)
     launched(tmp_path)
     launched(tmp_path)
-    with pytest.raises(UserError, match='holds a run with another config'):
+    with pytest.raises(UserError, match=r'with another config \(optim_wrapper.optimizer.lr 0.5 in'):
         launched(tmp_path, {'optim_wrapper.optimizer.lr': 0.5})
 
 
@@ -70,13 +68,27 @@ def test_a_run_that_fails_says_why_in_its_log_and_stops_no_other(tmp_path):
 
 def test_a_failed_run_is_tried_again_and_is_waiting_until_it_ends(tmp_path):
     write_record(RUNS[0], tmp_path, FAILED)
-    job = _Job(RUNS[0], tmp_path, configs_of(PLAN)['a'], 'cpu')
+    config = configs_of(replace(PLAN, overrides={'data_root': 'elsewhere'}))['a']
+    job = _Job(RUNS[0], tmp_path, run_config(config, 7, tmp_path), 'cpu')
     assert job.phase == WAITING
     job.start_next(threads=1)
     try:
         assert job.phase == 'training' and read_record(RUNS[0], tmp_path).state == WAITING
     finally:
         job.stop()
+    text = (tmp_path / 'a/seed_7/planned/config.py').read_text()
+    assert "data_root='elsewhere/'" in text and 'randomness = dict(seed=7)' in text
+    assert 'data/clutter_digits' not in text
+
+
+def test_a_moved_run_is_resumed_from_its_own_checkpoint(tmp_path):
+    """MMEngine notes checkpoints with the path at which they were written."""
+    folder = tmp_path / RUNS[0].name
+    folder.mkdir(parents=True)
+    (folder / 'last_checkpoint').write_text('/on/another/machine/epoch_2.pth')
+    assert last_checkpoint(folder) == Path('/on/another/machine/epoch_2.pth')
+    (folder / 'epoch_2.pth').touch()
+    assert last_checkpoint(folder) == folder / 'epoch_2.pth'
 
 
 def test_a_record_of_version_1_is_that_of_a_finished_run(tmp_path):
