@@ -152,13 +152,13 @@ def _content(path: Any) -> str:
     return _hashed(str(path), stat.st_size, stat.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hashed(path: str, size: int, modified: int) -> str:
     """Return a file's content in short; ``size`` and ``modified`` notice that it has changed."""
     return f'content {content_hash(path)}'
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _images(annotations: str, folder: str) -> str:
     """Return the content of some of the images that a COCO file names, in short."""
     if os.path.getsize(annotations) > READ_WHOLE:
