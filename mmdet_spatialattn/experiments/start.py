@@ -97,10 +97,11 @@ def read_start(value: Any, plan: Path, arms: list[str]) -> Optional[Start]:
         )
     return Start(
         arm,
+        epochs=length if unit == 'epochs' else 0,
+        iterations=length if unit == 'iterations' else 0,
         seeds=tuple(seeds),
         overrides=value.get('overrides', {}),
         exact=value.get('exact', True),
-        **{unit: length},
     )
 
 
