@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and JSON that is read with a clear error."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -119,6 +120,22 @@ def read_json(path: PathLike) -> Any:
         raise UserError(f'{path} is not JSON: not UTF-8 text') from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 4,300 digits
         raise UserError(f'{path} is not JSON: {error}') from error
+
+
+def content_hash(path: PathLike) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of a file.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, 'rb') as file:
+            while block := file.read(2**20):
+                digest.update(block)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    return digest.hexdigest()[:16]
 
 
 def differences(stored: Any, expected: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The package's nodes of MMEngine's registries, which resolve ``type='mmdet_spatialattn.CBAM'``."""
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -19,6 +20,13 @@ MODELS = Registry(
 DATASETS = Registry(
     'dataset',
     parent=MMENGINE_DATASETS,
+    scope=SCOPE,
+    locations=['mmdet_spatialattn.experiments.resumable'],
+)
+
+DATA_SAMPLERS = Registry(
+    'data sampler',
+    parent=MMENGINE_DATA_SAMPLERS,
     scope=SCOPE,
     locations=['mmdet_spatialattn.experiments.resumable'],
 )

@@ -108,9 +108,7 @@ def _claim(folder: Path, parameters: dict) -> None:
     if manifest.is_file():
         changes = differences(read_json(manifest), parameters)
         if changes:
-            raise UserError(
-                f'{folder} holds another demo ({changes}): give another --work-dir, or delete it'
-            )
+            raise UserError(f'{folder} holds another demo ({changes}): give another --work-dir')
     elif folder.exists() and not is_empty_folder(folder):
         raise UserError(f'{folder} holds other files: give another --work-dir')
     else:

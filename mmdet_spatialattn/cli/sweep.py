@@ -9,7 +9,8 @@ A plan is a Python or YAML file with arms (configs), a baseline and seeds: see c
 Every arm is trained once per seed into WORK_DIR/ARM/seed_K; verdict.json, the page report.html and
 report.md follow. Finished runs are not repeated, and interrupted ones are resumed from their last
 checkpoint: after Ctrl-C or a crash give the same command again, and it ends as if undisturbed. A
-run that fails is reported and does not stop the others.
+run that fails is reported and does not stop the others, unless the first two fail alike. The
+folder may be moved, and run folders of other seeds may be copied into it.
 
 With --until-clear every arm gets 3 seeds first, then 5, 8 and 12, and stops as soon as it is
 better, worse, equivalent (within DELTA points of AP), or unlikely to be settled. The verdicts

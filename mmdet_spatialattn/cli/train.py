@@ -89,13 +89,12 @@ def _scale_learning_rate(config: 'Config') -> None:
 
 
 def _last_checkpoint(work_dir: str) -> str:
-    """Return the last checkpoint of the work directory, which may have been moved."""
-    note = Path(work_dir, 'last_checkpoint')
-    noted = note.read_text(encoding='utf-8').strip() if note.is_file() else ''
-    for path in (Path(noted), Path(work_dir, Path(noted).name)):
-        if path.is_file():
-            return str(path)
-    missing = f' (the last one, {noted}, does not exist)' if noted else ''
+    from ..experiments.resumable import last_checkpoint
+
+    checkpoint = last_checkpoint(Path(work_dir))
+    if checkpoint is not None and checkpoint.is_file():
+        return str(checkpoint)
+    missing = '' if checkpoint is None else f' (the last one, {checkpoint}, does not exist)'
     raise UserError(
         f'--resume: there is no checkpoint in {work_dir}{missing}; leave --resume out to start '
         'from the beginning, or give the folder of the earlier run with --work-dir'

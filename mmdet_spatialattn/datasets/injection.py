@@ -26,7 +26,7 @@ from ..clutter.measures import corners_of
 from ..coco import AnnotationSource, load_annotations
 from ..coco.images import box_windows, boxes_by_image, find_images, read_image
 from ..errors import UserError
-from ..io import PathLike, atomic_folder, read_json, write_bytes, write_json
+from ..io import PathLike, atomic_folder, content_hash, read_json, write_bytes, write_json
 from ..processors import Progress, in_parallel, silent
 from ..registry import TRANSFORMS
 
@@ -494,6 +494,7 @@ def doses_record(
         'seed': seed,
         'max_cover': max_cover,
         'annotations': str(annotations),
+        'content': content_hash(annotations),
     }
 
 

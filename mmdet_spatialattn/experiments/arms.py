@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
@@ -14,9 +14,10 @@ from ..compat.quiet import quiet
 from ..cost import measure_costs
 from ..insertion.audit_detector import audit_detector
 from ..results import Audit, Cost
+from .config import flatten
 from .resumable import seed_everything
 
-_RUN_KEYS = ('work_dir', 'randomness', 'seed', 'outfile_prefix')
+_RUN_KEYS = {'work_dir', 'randomness', 'seed', 'outfile_prefix'}
 """Keys of a run's config that differ between the runs of one arm."""
 
 
@@ -26,7 +27,7 @@ def differences(configs: Mapping[str, Config], baseline: str) -> dict[str, str]:
     A line is a dotted key with its value, ``-`` before those of the baseline and ``+`` before those
     of the arm.
     """
-    lines = {arm: _lines(config._cfg_dict.to_dict()) for arm, config in configs.items()}
+    lines = {arm: _lines(config) for arm, config in configs.items()}
     return {
         arm: '\n'.join(line for line in difflib.ndiff(lines[baseline], own) if line[0] in '+-')
         for arm, own in lines.items()
@@ -74,12 +75,7 @@ def building(config: Config) -> Iterator[None]:
         yield
 
 
-def _lines(value: Any, key: str = '') -> list[str]:
+def _lines(config: Config) -> list[str]:
     """Return a config as lines of dotted keys and values, without what differs between runs."""
-    if isinstance(value, dict) and value:
-        entries = [(str(k), v) for k, v in value.items() if k not in _RUN_KEYS]
-    elif isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value):
-        entries = [(str(k), v) for k, v in enumerate(value)]
-    else:
-        return [f'{key} = {value!r}']
-    return [line for k, v in sorted(entries) for line in _lines(v, f'{key}.{k}' if key else k)]
+    flat = flatten(config._cfg_dict.to_dict())
+    return [f'{k} = {v}' for k, v in flat.items() if not _RUN_KEYS & set(k.split('.'))]

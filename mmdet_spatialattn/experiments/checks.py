@@ -54,6 +54,8 @@ def check_data(config: 'Config', *dataloaders: str) -> None:
 def build_checked_model(config: 'Config') -> 'nn.Module':
     """Build the config's model, to check that it can be built.
 
+    MMDetection completes ``config.model`` meanwhile: heads get the settings of their detector.
+
     Raises:
         UserError: A type or an attention module has an unknown name, or a position is wrong.
     """
@@ -89,16 +91,13 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
     Args:
         model: The model; it takes the weights that fit.
         path: File or address of the checkpoint.
-        purpose: ``'test'`` and ``'resume'`` need every weight; ``'start'`` (fine-tuning, where a
-            head may differ and attention may be new) needs half of them.
+        purpose: See :func:`check_weights`; ``'resume'`` also needs the state of a training.
 
     Raises:
         MissingFile: The file does not exist.
         UserError: It cannot be read, or its weights do not fit; the message counts them.
     """
     from ..compat.checkpoint import load_checkpoint
-    from ..compat.quiet import quiet
-    from ..insertion.attach import TOKEN
 
     checkpoint = load_checkpoint(path)
     if purpose == 'resume' and not {'meta', 'message_hub'} <= set(checkpoint):
@@ -106,6 +105,26 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
             f'{path} holds weights but not the state of a training, so it cannot be resumed; '
             f'to start from its weights: --cfg-options load_from={path}'
         )
+    check_weights(model, checkpoint, path, purpose)
+
+
+def check_weights(model: 'nn.Module', checkpoint: dict, path: str, purpose: str) -> None:
+    """Check that the weights of a loaded checkpoint fit a model.
+
+    Args:
+        model: The model; it takes the weights that fit.
+        checkpoint: Content of the checkpoint.
+        path: Its name, for the message.
+        purpose: ``'test'`` and ``'resume'`` need every weight; ``'insert'`` needs every weight but
+            those of inserted attention; ``'start'`` (fine-tuning, where a head may differ and
+            attention may be new) needs half of them.
+
+    Raises:
+        UserError: The weights do not fit; the message counts them.
+    """
+    from ..compat.quiet import quiet
+    from ..insertion.attach import TOKEN
+
     weights = checkpoint.get('state_dict', checkpoint)
     weights = {re.sub(r'^module\.', '', str(name)): value for name, value in weights.items()}
     expected = {name for name in model.state_dict() if not name.endswith('num_batches_tracked')}
@@ -119,6 +138,8 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
     # Loading does not report inserted attention as missing, which only a start may lack.
     attention = {name for name in expected - set(weights) if TOKEN in name}
     missing = {name for name in missing if name in expected} | attention
+    if purpose == 'insert':
+        missing -= attention
     mismatches = {'missing': missing, 'unexpected': unexpected, 'of another shape': reshaped}
     fitting = len(expected) - len(missing) - len(reshaped)
     too_few = 2 * fitting < len(expected)

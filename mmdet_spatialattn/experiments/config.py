@@ -15,7 +15,7 @@ from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
 from ..registry import HOOKS
 from .plan import Arm, Plan
-from .resumable import make_resumable
+from .resumable import make_resumable, trains_by_iterations
 
 
 def arm_config(plan: Plan, arm: Arm) -> Config:
@@ -42,9 +42,19 @@ def start_config(plan: Plan) -> Config:
     start = plan.start
     assert start is not None
     (arm,) = (arm for arm in plan.arms if arm.name == start.arm)
-    epochs = {'train_cfg.max_epochs': start.epochs}
-    arm = replace(arm, overrides={**arm.overrides, **epochs, **start.overrides})
-    return arm_config(replace(plan, fine_tuning={}), arm)
+    key, length = (
+        ('max_iters', start.iterations) if start.iterations else ('max_epochs', start.epochs)
+    )
+    changes = {f'train_cfg.{key}': length, **start.overrides}
+    arm = replace(arm, overrides={**arm.overrides, **changes})
+    config = arm_config(replace(plan, fine_tuning={}), arm)
+    if trains_by_iterations(config) != bool(start.iterations):
+        counted, given = ('iterations', 'epochs') if start.epochs else ('epochs', 'iterations')
+        raise UserError(
+            f"the config of '{start.arm}' trains by {counted}, and the start has a number of "
+            f'{given}: give start=dict(arm=..., {counted}=...)'
+        )
+    return config
 
 
 def run_config(
@@ -63,9 +73,6 @@ def run_config(
         folder: The run's own folder.
         checkpoint: Trained detector that the run begins from.
         jitter: Relative size of the noise on its weights.
-
-    Raises:
-        UserError: The config trains by iterations, which cannot be resumed.
     """
     config = make_resumable(config, seed)
     config.work_dir = str(folder)
@@ -87,6 +94,25 @@ class CocoFiles(NamedTuple):
 
     annotations: Path
     images: Path
+
+
+def flatten(value: Any, key: str = '') -> dict[str, str]:
+    """Return a part of a config by dotted keys, each value as it is written in Python.
+
+    Example:
+        >>> flatten({'optimizer': {'lr': 0.1}, 'milestones': [8, 11], 'hooks': [{'type': 'EMA'}]})
+        {'hooks.0.type': "'EMA'", 'milestones': '[8, 11]', 'optimizer.lr': '0.1'}
+    """
+    if isinstance(value, dict) and value:
+        entries = [(str(name), item) for name, item in value.items()]
+    elif isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list)) for v in value):
+        entries = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {key: repr(value)}
+    flat: dict[str, str] = {}
+    for name, item in sorted(entries):
+        flat |= flatten(item, f'{key}.{name}' if key else name)
+    return flat
 
 
 def coco_files(loader: Any) -> CocoFiles:

@@ -16,6 +16,11 @@ from ..results import Power, Result
 from ..results.power import power_table
 from ..tables import Table
 from .arms import building
+from .pretrained import without_pretrained
+from .resumable import trains_by_iterations
+
+PATIENCE = 10.0
+"""Seconds after which no further step is timed."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Forecast(Result):
         jobs: Number of runs at a time.
         arms: By arm.
         power: What the finished runs say that the sweep can see, if it was collected before.
+        notes: What the sweep will do besides, such as downloads.
     """
 
     FORMAT: ClassVar[str] = 'forecast'
@@ -52,6 +58,7 @@ class Forecast(Result):
     jobs: int
     arms: dict[str, ArmForecast]
     power: dict[str, Power] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def minutes(self) -> float:
@@ -75,10 +82,11 @@ class Forecast(Result):
         return [*tables, power_table(list(self.power.values()))] if self.power else tables
 
     def __str__(self) -> str:
-        return (
-            f'{super().__str__()}\n\nAbout {self.minutes:.0f} minutes with {self.jobs} at a time, '
-            'estimated from a few steps of each arm that were timed alone.'
+        time = (
+            f'About {self.minutes:.0f} minutes with {self.jobs} at a time, estimated from a few '
+            'steps of each arm that were timed alone.'
         )
+        return '\n'.join([super().__str__(), '', *self.notes, time])
 
 
 class StepTimes(NamedTuple):
@@ -98,14 +106,17 @@ class StepTimes(NamedTuple):
     n_train: int
     n_test: int
 
-    def seconds(self, epochs: int) -> float:
+    def seconds(self, epochs: float) -> float:
         """Return the estimated seconds of a training of so many epochs and the test after it."""
         return 2 * self.startup + epochs * self.n_train * self.train + self.n_test * self.test
 
 
 def training_time(config: Config, **options: Any) -> float:
     """Estimate the seconds that one run takes, from a few steps; see :func:`time_steps`."""
-    return time_steps(config, **options).seconds(config.train_cfg.max_epochs)
+    times = time_steps(config, **options)
+    if trains_by_iterations(config):
+        return times.seconds(config.train_cfg.max_iters / times.n_train)
+    return times.seconds(config.train_cfg.max_epochs)
 
 
 def time_steps(
@@ -113,17 +124,18 @@ def time_steps(
 ) -> StepTimes:
     """Time a few steps of training and of testing.
 
-    The slowdown of a throttled machine, or by other processes, is not included.
+    The slowdown of a throttled machine, or by other processes, is not included. The weights are
+    random: no checkpoint is read.
 
     Args:
         config: The whole config of the run.
         device: ``'cuda'`` or ``'cpu'``.
         threads: Number of threads of the run.
-        steps: Number of batches that are timed.
+        steps: Number of batches that are timed; fewer where they take long.
     """
     start = time.perf_counter()
     with building(config), _threads(threads):
-        model = MODELS.build(config.model)
+        model = MODELS.build(without_pretrained(config.model))
         model.init_weights()
         model.to(device).train()
         wrapper = build_optim_wrapper(model, config.optim_wrapper)
@@ -158,5 +170,7 @@ def _median_time(step: Callable[[Any], Any], loader: Any, steps: int) -> float:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
+        if len(times) > 1 and sum(times) > PATIENCE:
+            break
     times = sorted(times[1:] or times)
     return times[len(times) // 2]

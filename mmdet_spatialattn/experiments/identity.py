@@ -7,12 +7,12 @@ import torch
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from torch import nn
 
 from ..compat.checkpoint import load_checkpoint
-from ..errors import UserError
-from ..insertion.attach import TOKEN
+from ..errors import UserError, error_prefix
 from .arms import building
+from .checks import check_weights
+from .pretrained import without_pretrained
 from .resumable import seed_everything
 
 IMAGES = 4
@@ -34,10 +34,9 @@ def check_identity(
         UserError: The checkpoint is of another model, or an arm detects something else.
     """
     state = load_checkpoint(checkpoint)
-    weights = state.get('state_dict', state)
-    expected = _detections(configs[baseline], weights, baseline, checkpoint)
+    expected = _detections(configs[baseline], state, baseline, checkpoint)
     for arm, config in configs.items():
-        detections = _detections(config, weights, arm, checkpoint)
+        detections = _detections(config, state, arm, checkpoint)
         if exact and not _equal(detections, expected):
             raise UserError(
                 f"arm '{arm}' does not start as the baseline: with the weights of {checkpoint} it "
@@ -47,14 +46,15 @@ def check_identity(
 
 
 def _detections(
-    config: Config, weights: Mapping[str, Any], arm: str, checkpoint: str
+    config: Config, state: dict[str, Any], arm: str, checkpoint: str
 ) -> list[dict[str, torch.Tensor]]:
     """Return what an arm detects in the first test images before it is trained."""
     with building(config):
         seed_everything(0)
-        model = MODELS.build(config.model)
+        model = MODELS.build(without_pretrained(config.model))
         model.init_weights()
-        _load(model, weights, arm, checkpoint)
+        with error_prefix(f"arm '{arm}' cannot start"):
+            check_weights(model, state, checkpoint, 'insert')
         dataset = DATASETS.build(config.test_dataloader.dataset)
         images = [dataset[i] for i in range(min(IMAGES, len(dataset)))]
     model.eval()
@@ -62,24 +62,6 @@ def _detections(
         samples = model.test_step(pseudo_collate(images))
     keys = ('bboxes', 'scores', 'labels')
     return [{key: sample.pred_instances[key] for key in keys} for sample in samples]
-
-
-def _load(model: nn.Module, weights: Mapping[str, Any], arm: str, checkpoint: str) -> None:
-    """Load the start into an arm; only inserted attention may be missing from it."""
-    try:
-        missing, unexpected = model.load_state_dict(dict(weights), strict=False)
-    except RuntimeError as error:  # other shapes
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(
-            f"arm '{arm}' cannot start from {checkpoint}, which is of another model: {reason}"
-        ) from error
-    missing = [name for name in missing if TOKEN not in name]
-    if missing or unexpected:
-        names = ', '.join([*missing, *unexpected][:3])
-        raise UserError(
-            f"arm '{arm}' cannot start from {checkpoint}, which is of another model: "
-            f'{len(missing)} weights are missing and {len(unexpected)} unexpected ({names}, ...)'
-        )
 
 
 def _equal(

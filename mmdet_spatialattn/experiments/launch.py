@@ -2,10 +2,10 @@
 
 A run has a folder of its own, in which it leaves::
 
-    planned/config.py      the whole config, which repeats the run
+    planned/               what the run is, and its whole config, which repeats it
     config.py              the same as MMEngine writes it, with the changes of the last command
     log.txt                the output of its commands
-    epoch_<n>.pth          checkpoints; the last two are kept
+    epoch_<n>.pth          checkpoints (or iter_<n>.pth); the last two are kept
     health.json            what its attention did in the training
     detections.bbox.json   detections on the test set, in COCO's format
     run.json               written last: how the run ended, and in which environment
@@ -31,13 +31,20 @@ from ..io import atomic_path
 from ..processors import count_processors
 from ..results import Run
 from ..results.sweep import FAILED, FINISHED, WAITING
+from .fingerprint import PLANNED, claim_run
 from .record import delete_record, read_record, write_record
+from .resumable import final_checkpoint, last_checkpoint
 
-PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
 TRAINING, TESTING = 'training', 'testing'
 """Phases of a run beside the states that :class:`~mmdet_spatialattn.results.Run` knows."""
 
-_PROGRESS = re.compile(rb'Epoch\((train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
+LOG_INTERVAL = 10
+"""Number of steps from one line of a run's log to the next, at most."""
+
+ERROR_LINES = 8
+"""Number of lines of a failed run's log that are shown."""
+
+_PROGRESS = re.compile(rb'(?:Epoch|Iter)\((train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
 _PROGRESS_WORDS = {TRAINING: b'train', TESTING: b'test'}
 _LOSS = re.compile(rb'loss: ([\d.]+|nan|inf)')
 _TRAINING_SHARE = 0.95  # of the time of a run
@@ -51,8 +58,10 @@ class RunStatus:
         run: The run.
         phase: ``'waiting'``, ``'training'``, ``'testing'``, ``'finished'`` or ``'failed'``.
         share: Completed share of the whole run, 0 to 1.
-        epoch: Current epoch of the training, from 1; 0 before the first progress is logged.
+        epoch: Current epoch of the training, from 1; 0 before the first progress is logged, or in a
+            training by iterations.
         loss: Last logged loss.
+        error: The last lines of its log, if it failed.
     """
 
     run: Run
@@ -60,6 +69,7 @@ class RunStatus:
     share: float = 0.0
     epoch: int = 0
     loss: Optional[float] = None
+    error: str = ''
 
 
 def launch(
@@ -75,7 +85,9 @@ def launch(
     """Train and test the runs that are not finished.
 
     An interrupted run is resumed from its last checkpoint, and ends as if undisturbed. A failed run
-    does not stop the others. On an exception (Ctrl-C) all processes end before it is passed on.
+    does not stop the others, unless the first two that end both fail with the same last line of
+    their logs: the rest would fail alike. On an exception (Ctrl-C) all processes end before it is
+    passed on.
 
     Args:
         runs: The runs; each has the folder ``<arm>/seed_<k>`` below ``folder``.
@@ -90,14 +102,15 @@ def launch(
         The last status of every run: ``'finished'`` or ``'failed'``.
 
     Raises:
-        UserError: The folder holds a run with another config.
+        UserError: The folder holds a run with another config, or the first two runs failed alike.
     """
     all_jobs = [_Job(run, folder, config_of(run), device) for run in runs]
     threads = max(count_processors() // min(jobs, max(len(all_jobs), 1)), 1)
+    ended: list[_Job] = []
     try:
         while True:
-            for job in all_jobs:
-                job.poll()
+            ended += [job for job in all_jobs if job.poll()]
+            _check_failures(ended[:2])
             for job in sorted(all_jobs, key=_Job.is_new):  # stable: begun runs go first
                 if sum(other.process is not None for other in all_jobs) < jobs:
                     job.start_next(threads)
@@ -119,29 +132,23 @@ class _Job:
         self.folder, self.log = folder / run.name, folder / run.log
         self.process: Optional[subprocess.Popen] = None
         self.phase = FINISHED if read_record(run, folder).state == FINISHED else WAITING
-        self.epochs = config.train_cfg.max_epochs
-        path = self.folder / PLANNED
-        if not path.is_file():
-            with atomic_path(path) as temporary:
-                config.dump(temporary)
-        elif Config.fromfile(path)._cfg_dict != config._cfg_dict:
-            raise UserError(
-                f'{self.folder} holds a run with another config ({path}): give another folder for '
-                'the sweep, or delete it'
-            )
+        self.config = config
+        claim_run(self.folder, config)
 
     def is_new(self) -> bool:
         """Return whether nothing of the run was started by this process."""
         return self.phase == WAITING
 
-    def poll(self) -> None:
-        """Look whether the process has ended, and record how the run ended."""
+    def poll(self) -> bool:
+        """Record how the run ended, and return true, if its process has just ended."""
         code = None if self.process is None else self.process.poll()
         if self.process is None or code is None:
-            return
+            return False
         _kill(self.process)  # the processes that it started and left behind
         self.process = None
-        self._end(FINISHED if code == 0 else FAILED)
+        self.phase = FINISHED if code == 0 else FAILED
+        write_record(self.run, self.sweep_folder, self.phase, self.device)
+        return True
 
     def start_next(self, threads: int) -> None:
         """Start the next command of the run, if there is one and none is running."""
@@ -149,20 +156,24 @@ class _Job:
             return
         if self.phase == WAITING:
             delete_record(self.run, self.sweep_folder)  # of a run that failed before
-        checkpoint = self._last_checkpoint()
-        config = str(self.folder / PLANNED)
+        config = str(self._write_config())
+        checkpoint = last_checkpoint(self.folder)
+        if checkpoint is not None and not checkpoint.is_file():
+            checkpoint = None
         # The health is written after the last checkpoint: between them a run may have been killed.
         measured = (self.folder / HEALTH).is_file()
-        if measured and checkpoint is not None and checkpoint.name == f'epoch_{self.epochs}.pth':
+        if measured and checkpoint is not None and checkpoint.name == final_checkpoint(self.config):
             self.phase = TESTING
             self._start(['test', config, str(checkpoint)], threads)
         else:
             self.phase = TRAINING
             resume = [] if checkpoint is None else ['--resume', str(checkpoint)]
-            self._start(['train', config, '--test', *resume], threads)
+            self._start(['train', config, '--test', *resume, *self._log_often()], threads)
 
     def status(self) -> RunStatus:
         """Return how far the run is, as its log tells."""
+        if self.phase == FAILED:
+            return RunStatus(self.run, self.phase, error=self.error())
         if self.phase not in (TRAINING, TESTING):
             return RunStatus(self.run, self.phase, float(self.phase == FINISHED))
         log = _last_lines(self.log)
@@ -177,7 +188,9 @@ class _Job:
             share = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * step / total
             return RunStatus(self.run, self.phase, share)
         losses = _LOSS.findall(log)
-        share = _TRAINING_SHARE * (epoch - 1 + step / total) / self.epochs
+        share = _TRAINING_SHARE * step / total  # of all iterations, or of those of an epoch
+        if epoch:
+            share = (_TRAINING_SHARE * (epoch - 1) + share) / self.config.train_cfg.max_epochs
         return RunStatus(self.run, self.phase, share, epoch, float(losses[-1]) if losses else None)
 
     def stop(self) -> None:
@@ -186,9 +199,10 @@ class _Job:
             _kill(self.process)
             self.process.wait()
 
-    def _end(self, state: str) -> None:
-        self.phase = state
-        write_record(self.run, self.sweep_folder, state, self.device)
+    def error(self) -> str:
+        """Return the last lines of the log of a failed run."""
+        _command, *lines = _last_lines(self.log).decode(errors='replace').splitlines() or ['']
+        return '\n'.join([line for line in lines if line.strip()][-ERROR_LINES:])
 
     def _start(self, command: list[str], threads: int) -> None:
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
@@ -208,12 +222,36 @@ class _Job:
                 start_new_session=True,
             )
 
-    def _last_checkpoint(self) -> Optional[Path]:
-        note = self.folder / 'last_checkpoint'
-        if not note.is_file():
-            return None
-        checkpoint = Path(note.read_text(encoding='utf-8').strip())
-        return checkpoint if checkpoint.is_file() else None
+    def _log_often(self) -> list[str]:
+        """Return the option that logs steps often enough to tell early how long they take."""
+        logger = self.config.get('default_hooks', {}).get('logger')
+        if not logger or logger.get('interval', LOG_INTERVAL) <= LOG_INTERVAL:
+            return []
+        return ['--cfg-options', f'default_hooks.logger.interval={LOG_INTERVAL}']
+
+    def _write_config(self) -> Path:
+        """Write the whole config, with the paths of this machine."""
+        path = self.folder / PLANNED
+        with atomic_path(path) as temporary:
+            self.config.dump(temporary)
+        return path
+
+
+def _check_failures(first: Sequence[_Job]) -> None:
+    """Check that the first two runs that ended did not fail alike.
+
+    Raises:
+        UserError: They did.
+    """
+    if len(first) < 2 or any(job.phase != FAILED for job in first):
+        return
+    last, *others = [job.error().rpartition('\n')[2] for job in first]
+    if others == [last]:
+        names = ' and '.join(job.run.name for job in first)
+        raise UserError(
+            f'{names} failed alike, so no further run is started: {last} (log: {first[0].log}); '
+            'correct the cause and give the same command again'
+        )
 
 
 def _kill(process: subprocess.Popen) -> None:

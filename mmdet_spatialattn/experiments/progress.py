@@ -25,6 +25,9 @@ class SweepProgress:
         """Return a progress-bar wrapper for an iterable, given its length too."""
         return silent
 
+    def note(self, text: str) -> None:
+        """Show a line that the user should know."""
+
     def runs(self) -> AbstractContextManager[Callable[[Sequence[RunStatus]], None]]:
         """Give a function that is called with the status of all runs, again and again."""
         return nullcontext(lambda statuses: None)

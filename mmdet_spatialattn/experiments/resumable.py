@@ -1,15 +1,21 @@
-"""Training that can be interrupted: randomness is a function of seed, epoch and index.
+"""Training that can be interrupted: randomness is a function of the seed and of the progress.
 
 MMEngine saves no random state, and seeds the workers alike at every start, so that a resumed run
-sees other augmentations than an undisturbed one. With the data set and the hook below
+sees other augmentations than an undisturbed one. With the data set, the hook and the batches below
 (:func:`make_resumable` adds them to a config) every sample and every step has a seed of its own: on
-the CPU, a run that is resumed at the end of an epoch equals an undisturbed one to the bit. The cost
-is one reseeding per sample and step.
+the CPU, a run that is resumed at a checkpoint equals an undisturbed one to the bit. The cost is one
+reseeding per sample and step.
+
+The progress is counted in epochs, or in iterations where the config trains by iterations. There,
+MMEngine would load again all batches that were trained on before; :class:`NumberedBatches` skips
+them unloaded.
 """
 
 import copy
+import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -19,15 +25,17 @@ from mmengine.dataset import BaseDataset
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import Dataset
+from torch.utils.data import BatchSampler, Dataset, Sampler
 
-from ..errors import UserError
-from ..registry import DATASETS, HOOKS
+from ..registry import DATA_SAMPLERS, DATASETS, HOOKS
 
 
 @DATASETS.register_module()
 class SeededDataset(Dataset):
     """A data set whose sample ``i`` in epoch ``e`` is drawn from the seed ``(seed, e, i)``.
+
+    In a training by iterations, :class:`NumberedBatches` asks for ``(iteration, i)``, and the
+    iteration takes the place of the epoch.
 
     Args:
         dataset: The data set, or its config.
@@ -40,8 +48,9 @@ class SeededDataset(Dataset):
         # Shared, because persistent workers keep the copy of the data set they started with.
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
-    def __getitem__(self, index: int) -> Any:
-        seed_everything(self.seed, int(self.epoch), int(index))
+    def __getitem__(self, index: Union[int, tuple[int, int]]) -> Any:
+        progress, index = index if isinstance(index, tuple) else (int(self.epoch), index)
+        seed_everything(self.seed, progress, int(index))
         return self.dataset[index]
 
     def __len__(self) -> int:
@@ -61,11 +70,64 @@ class SeededDataset(Dataset):
         return self.dataset.get_data_info(index)
 
 
+@DATA_SAMPLERS.register_module()
+class NumberedBatches(Sampler):
+    """Batches without end whose samples carry the number of their batch, ``(number, index)``.
+
+    Args:
+        sampler: Draws the samples.
+        batch_size: Number of samples in a batch.
+        batch_sampler: Config of the sampler that composes the batches; ``None`` for torch's own.
+        drop_last: Whether torch's own leaves out an incomplete last batch.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        batch_size: int,
+        batch_sampler: Optional[dict] = None,
+        drop_last: bool = False,
+    ) -> None:
+        self.sampler, self.batch_size = sampler, batch_size
+        if batch_sampler is None:
+            self.batches: Any = BatchSampler(sampler, batch_size, drop_last)
+        else:
+            parts = dict(sampler=sampler, batch_size=batch_size)
+            self.batches = DATA_SAMPLERS.build(batch_sampler, default_args=parts)
+        self.done = 0
+        """Number of batches that are skipped, because they were trained on before."""
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for number, batch in enumerate(self._endless()):
+            if number >= self.done:
+                yield [(number, int(index)) for index in batch]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def _endless(self) -> Iterator[list[int]]:
+        for epoch in itertools.count():
+            if hasattr(self.sampler, 'set_epoch'):
+                self.sampler.set_epoch(epoch)
+            yield from self.batches
+
+
 @HOOKS.register_module()
 class ResumableRandomness(Hook):
-    """Sets the epoch of a :class:`SeededDataset`, and the seed of every training step."""
+    """Sets the epoch of a :class:`SeededDataset`, and the seed of every training step.
+
+    In a training by iterations it lets the batches go on where the training was interrupted.
+    """
 
     priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Runner) -> None:
+        loader = runner.train_dataloader
+        if isinstance(loader.batch_sampler, NumberedBatches):
+            loader.batch_sampler.done = runner.iter
+            # MMEngine first takes as many batches as were trained on before.
+            skipped = itertools.repeat(None, runner.iter)
+            runner.train_loop.dataloader_iterator = itertools.chain(skipped, _started(loader))
 
     def before_train_epoch(self, runner: Runner) -> None:
         runner.train_dataloader.dataset.epoch.fill_(runner.epoch)
@@ -79,23 +141,65 @@ class ResumableRandomness(Hook):
 
 
 def make_resumable(cfg: Config, seed: int) -> Config:
-    """Return a copy of a training config whose interrupted runs end as undisturbed ones do.
-
-    Raises:
-        UserError: The config trains by iterations instead of epochs.
-    """
+    """Return a copy of a training config whose interrupted runs end as undisturbed ones do."""
     cfg = copy.deepcopy(cfg)
-    if not cfg.train_cfg.get('by_epoch', 'Iter' not in cfg.train_cfg.get('type', '')):
-        raise UserError(
-            'the config trains by iterations, and only a training by epochs can be resumed: set '
-            "train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=...)"
-        )
     scope = DATASETS.scope
     cfg.randomness = dict(seed=seed)
     loader = cfg.train_dataloader
     loader.dataset = dict(type=f'{scope}.SeededDataset', seed=seed, dataset=loader.dataset)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type=f'{scope}.ResumableRandomness')]
+    if trains_by_iterations(cfg):
+        _count_iterations(cfg)
     return cfg
+
+
+def trains_by_iterations(cfg: Config) -> bool:
+    """Return whether a config counts its training in iterations instead of epochs."""
+    kind = cfg.train_cfg.get('type', '')
+    name = kind if isinstance(kind, str) else kind.__name__
+    return not cfg.train_cfg.get('by_epoch', 'Iter' not in name)
+
+
+def final_checkpoint(cfg: Config) -> str:
+    """Return the name of the file that MMEngine writes at the end of a training."""
+    if trains_by_iterations(cfg):
+        return f'iter_{cfg.train_cfg.max_iters}.pth'
+    return f'epoch_{cfg.train_cfg.max_epochs}.pth'
+
+
+def _count_iterations(cfg: Config) -> None:
+    """Number the batches of a training by iterations, and log and save it by iterations too."""
+    loader, scope = cfg.train_dataloader, DATASETS.scope
+    loader.batch_sampler = dict(
+        type=f'{scope}.NumberedBatches',
+        batch_sampler=loader.get('batch_sampler'),
+        drop_last=loader.pop('drop_last', False),
+    )
+    cfg.log_processor = {'type': 'LogProcessor', **cfg.get('log_processor', {}), 'by_epoch': False}
+    hooks = cfg.setdefault('default_hooks', {})
+    checkpoint = {'type': 'CheckpointHook', **hooks.get('checkpoint', {})}
+    if checkpoint.get('by_epoch', True):
+        checkpoint.update(by_epoch=False, interval=max(cfg.train_cfg.max_iters // 10, 1))
+    hooks['checkpoint'] = checkpoint
+
+
+def _started(loader: Any) -> Iterator[Any]:
+    """Yield the batches of a loader, whose workers start with the first one."""
+    yield from loader
+
+
+def last_checkpoint(folder: Path) -> Optional[Path]:
+    """Return the last checkpoint of the training in a folder; it may have been deleted.
+
+    MMEngine notes the path at which it was written, and the folder may have been moved since.
+    ``None`` where none was written.
+    """
+    note = folder / 'last_checkpoint'
+    if not note.is_file():
+        return None
+    noted = Path(note.read_text(encoding='utf-8').strip())
+    moved = folder / noted.name
+    return moved if moved.is_file() else noted
 
 
 def seed_everything(*key: int) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
+from torch import nn
 
 from ..clutter import stratify, stratify_images
 from ..coco import Annotations, load_annotations
@@ -33,17 +34,21 @@ from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
 from ..results import Run, SweepResult
 from ..results.sweep import FINISHED
-from .checks import build_checked_model, check_data
+from .checks import build_checked_model, check_checkpoint, check_data
 from .collect import VERDICT, collect, compare_finished, finished_runs, summarise
 from .config import arm_config, coco_files, run_config, start_config
+from .fingerprint import claim_run
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
 from .launch import launch
 from .plan import Plan
+from .pretrained import check_available, check_pretrained
 from .progress import SILENT, SweepProgress
 from .record import read_record
+from .reopen import read_collected, write_stamp
+from .resumable import final_checkpoint
 from .severities import write_severities
-from .start import START
+from .start import START, Start
 
 MANIFEST = 'sweep.json'
 """File in the folder of a sweep that names its plan."""
@@ -67,7 +72,8 @@ def run_sweep(
 ) -> SweepResult:
     """Check a plan, train and test the runs that are not finished, and compare the arms.
 
-    An interrupted sweep is resumed by the same call, and ends as if undisturbed.
+    An interrupted sweep is resumed by the same call, and ends as if undisturbed. A finished one is
+    read, unless something that its result was made of has changed.
 
     Args:
         plan: The plan.
@@ -81,9 +87,15 @@ def run_sweep(
             belongs to another plan, or the disk is too small. Afterwards: too few runs finished.
     """
     device, jobs = choose_device(device), _checked_jobs(jobs)
+    collected = read_collected(plan, Path(folder).resolve(), device, ended=True)
+    if collected is not None:
+        return collected
     sweep = check(plan, folder)
+    for note in sweep.notes:
+        progress.note(note)
     _claim(sweep)
     sweep = _with_severities(sweep, progress)
+    _claim_runs(sweep)
     Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
     _launch(sweep, plan.start_runs, jobs, device, progress)
     _check_start(sweep)
@@ -91,7 +103,7 @@ def run_sweep(
         _launch_until_clear(sweep, jobs, device, progress)
     else:
         _launch(sweep, plan.runs, jobs, device, progress)
-    return _collect(sweep, device, progress)
+    return _collect(sweep, device, progress, ended=True)
 
 
 def collect_sweep(
@@ -102,10 +114,15 @@ def collect_sweep(
     Raises:
         UserError: The plan cannot be carried out, or too few runs are finished.
     """
-    device = choose_device(device)
-    sweep = check(plan, folder)
+    device, folder = choose_device(device), Path(folder).resolve()
+    collected = read_collected(plan, folder, device, ended=False)
+    if collected is not None:
+        return collected
+    sweep = _check(plan, folder, training=False)
     finished_runs(plan, sweep.folder)
-    return _collect(_with_severities(sweep, progress), device, progress)
+    sweep = _with_severities(sweep, progress)
+    _claim_runs(sweep)
+    return _collect(sweep, device, progress, ended=not plan.looks)
 
 
 @dataclass(frozen=True)
@@ -117,12 +134,14 @@ class CheckedSweep:
         folder: Folder of the sweep.
         configs: The whole config of every arm, and of the training of a common start.
         test_set: Annotations of the test set.
+        notes: What the sweep will do besides, such as downloads.
     """
 
     plan: Plan
     folder: Path
     configs: Mapping[str, Config]
     test_set: Annotations
+    notes: tuple[str, ...] = ()
 
     def config_of(self, run: Run) -> Config:
         """Return the whole config of a run."""
@@ -143,36 +162,44 @@ class CheckedSweep:
         if start.checkpoint is not None:
             return start.checkpoint
         base = Run(START, start.seeds[0] if run.base is None else run.base)
-        return str(self.folder / base.name / f'epoch_{start.epochs}.pth')
+        return str(self.folder / base.name / final_checkpoint(self.configs[START]))
 
 
 def check(plan: Plan, folder: PathLike) -> CheckedSweep:
     """Find the mistakes that can be found before anything is trained; write nothing.
 
-    Every arm's detector is built and its data looked for, the strata, doses and groups are tried on
-    the test set, and the disk is measured.
+    Every arm's detector is built, its data and the checkpoints that it starts from are looked for,
+    the strata, doses and groups are tried on the test set, and the disk is measured.
 
     Raises:
         UserError: There is a mistake; the message names the arm.
     """
+    return _check(plan, Path(folder).resolve(), training=True)
+
+
+def _check(plan: Plan, folder: Path, *, training: bool) -> CheckedSweep:
+    """Check a plan; without training, only what comparing the finished runs needs."""
     require_host()
     for package in ('jinja2', 'plotly'):  # for the page, after a night of training
         require(package, 'report')
-    folder = Path(folder).resolve()
     _check_folder(plan, folder)
     configs: dict[str, Config] = {}
+    notes: list[str] = []
     size = 0
-    for arm in plan.arms:
-        with error_prefix(f"arm '{arm.name}'"):
-            configs[arm.name] = config = arm_config(plan, arm)
-            size += _checkpoint_size(config, folder) * _count_unfinished(plan.runs_of(arm), folder)
-    if plan.start_runs:
-        with error_prefix('start'):
-            configs[START] = config = start_config(plan)
-            size += _checkpoint_size(config, folder) * _count_unfinished(plan.start_runs, folder)
-    _check_one_test_set(configs)
+    for arm, runs in _runs_of(plan).items():
+        unfinished = _count_unfinished(runs, folder) if training else 0
+        with error_prefix(arm if arm == START else f"arm '{arm}'"):
+            configs[arm] = config = _config_of(plan, arm)
+            run_config(config, 0, folder)
+            check_data(config, 'test_dataloader', *(['train_dataloader'] if unfinished else []))
+            model = build_checked_model(config)
+            if unfinished:
+                notes += _check_weights(model, config, None if arm == START else plan.start)
+            size += unfinished * _checkpoint_size(model)
+    _check_one_test_set(configs, plan.baseline)
     _check_disk(folder, size)
-    return CheckedSweep(plan, folder, configs, _load_test_set(plan, configs[plan.baseline]))
+    test_set = _load_test_set(plan, configs[plan.baseline])
+    return CheckedSweep(plan, folder, configs, test_set, tuple(dict.fromkeys(notes)))
 
 
 def dry_run(
@@ -198,9 +225,7 @@ def dry_run(
     device = choose_device(device)
     threads = max(count_processors() // _checked_jobs(jobs), 1)
     sweep = check(plan, folder)
-    forecasts = {}
-    runs_of = {START: plan.start_runs} if plan.start_runs else {}
-    runs_of |= {arm.name: plan.runs_of(arm) for arm in plan.arms}
+    forecasts, runs_of = {}, _runs_of(plan)
     for arm, runs in progress.steps('timing')(runs_of.items(), len(runs_of)):
         config = run_config(sweep.configs[arm], runs[0].seed, sweep.folder)
         forecasts[arm] = ArmForecast(
@@ -211,11 +236,13 @@ def dry_run(
     verdict, power = sweep.folder / VERDICT, {}
     if verdict.is_file():
         power = SweepResult.read(verdict).comparison.power
-    return Forecast(plan.name, str(sweep.folder), jobs, forecasts, power)
+    return Forecast(plan.name, str(sweep.folder), jobs, forecasts, power, sweep.notes)
 
 
-def _collect(sweep: CheckedSweep, device: str, progress: SweepProgress) -> SweepResult:
-    """Collect the finished runs, and write the pages."""
+def _collect(
+    sweep: CheckedSweep, device: str, progress: SweepProgress, *, ended: bool
+) -> SweepResult:
+    """Collect the finished runs, and write the pages; ``ended`` unless seeds may be missing."""
     result = collect(
         sweep.plan,
         sweep.folder,
@@ -226,6 +253,7 @@ def _collect(sweep: CheckedSweep, device: str, progress: SweepProgress) -> Sweep
     )
     write_sweep_page(result, sweep.folder)
     write_sweep_markdown(result, sweep.folder)
+    write_stamp(sweep.plan, sweep.folder, device, ended=ended and not result.failed)
     return result
 
 
@@ -277,7 +305,15 @@ def _check_start(sweep: CheckedSweep) -> None:
 def _claim(sweep: CheckedSweep) -> None:
     """Write the plan into the folder, which then belongs to it."""
     plan = sweep.plan
-    write_json(sweep.folder / MANIFEST, {**asdict(summarise(plan)), **protocol(plan)})
+    write_json(sweep.folder / MANIFEST, {**protocol(plan), **asdict(summarise(plan))})
+
+
+def _claim_runs(sweep: CheckedSweep) -> None:
+    """Check that the folder holds no run of another config, wherever it was trained."""
+    for run in (*sweep.plan.start_runs, *sweep.plan.runs):
+        folder = sweep.folder / run.name
+        if folder.is_dir():
+            claim_run(folder, sweep.config_of(run))
 
 
 def protocol(plan: Plan) -> dict[str, Any]:
@@ -288,11 +324,16 @@ def protocol(plan: Plan) -> dict[str, Any]:
         protocol['delta'] = plan.delta
     if plan.start is not None:
         protocol['baseline'] = plan.baseline
-        protocol['start'] = summarise(plan).start
+        protocol['start'] = _without_path(summarise(plan).start)
         protocol['fine_tuning'] = dict(plan.fine_tuning)
         protocol['question'] = summarise(plan).question
         protocol['delta'] = plan.delta
     return json.loads(json.dumps(protocol))
+
+
+def _without_path(start: Optional[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a start without the path of its checkpoint, whose content every run notes."""
+    return {key: value for key, value in (start or {}).items() if key != 'checkpoint'}
 
 
 def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSweep:
@@ -314,33 +355,63 @@ def _with_severities(sweep: CheckedSweep, progress: SweepProgress) -> CheckedSwe
 def _check_folder(plan: Plan, folder: Path) -> None:
     manifest = folder / MANIFEST
     if manifest.is_file():
-        changes = differences(read_json(manifest), protocol(plan))
+        stored = read_json(manifest)
+        if isinstance(stored, dict) and isinstance(stored.get('start'), dict):
+            stored['start'] = _without_path(stored['start'])
+        changes = differences(stored, protocol(plan))
         if changes:
             raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
     elif folder.exists() and not is_empty_folder(folder):
         raise UserError(f'{folder} holds other files: give another folder')
 
 
-def _checkpoint_size(config: Config, folder: Path) -> int:
-    """Check the config of an arm; return the bytes of the checkpoints of one run."""
-    run_config(config, 0, folder)
-    check_data(config, 'train_dataloader', 'test_dataloader')
-    parameters = build_checked_model(config).parameters()
-    return CHECKPOINTS * BYTES_PER_PARAMETER * sum(parameter.numel() for parameter in parameters)
+def _runs_of(plan: Plan) -> dict[str, list[Run]]:
+    """Return the runs of every arm, and first those that train a common start."""
+    starts = {START: plan.start_runs} if plan.start_runs else {}
+    return starts | {arm.name: plan.runs_of(arm) for arm in plan.arms}
+
+
+def _config_of(plan: Plan, name: str) -> Config:
+    """Return the whole config of an arm, or of the training of the common start."""
+    if name == START and plan.start_runs:
+        return start_config(plan)
+    (arm,) = (arm for arm in plan.arms if arm.name == name)
+    return arm_config(plan, arm)
+
+
+def _check_weights(model: nn.Module, config: Config, start: Optional[Start]) -> list[str]:
+    """Check the checkpoints that a run begins from; return a line for each that is downloaded."""
+    notes = check_pretrained(config)
+    key, path, purpose = 'load_from', config.get('load_from'), 'start'
+    if start is not None:
+        key, path, purpose = 'start', start.checkpoint, 'insert'
+    if path is None:
+        return notes
+    note = check_available(path, key)
+    if note is not None:
+        return [*notes, f'{note}, and checked then']
+    with error_prefix(key):
+        check_checkpoint(model, path, purpose)
+    return notes
+
+
+def _checkpoint_size(model: nn.Module) -> int:
+    """Return the bytes of the checkpoints of one run."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return CHECKPOINTS * BYTES_PER_PARAMETER * parameters
 
 
 def _count_unfinished(runs: Sequence[Run], folder: Path) -> int:
     return sum(read_record(run, folder).state != FINISHED for run in runs)
 
 
-def _check_one_test_set(configs: Mapping[str, Config]) -> None:
-    first, *others = configs
-    expected = coco_files(configs[first].test_dataloader)
-    for arm in others:
-        files = coco_files(configs[arm].test_dataloader)
+def _check_one_test_set(configs: Mapping[str, Config], baseline: str) -> None:
+    expected = coco_files(configs[baseline].test_dataloader)
+    for arm, config in configs.items():
+        files = coco_files(config.test_dataloader)
         if files != expected:
             raise UserError(
-                f"arm '{arm}' is tested on {files.annotations} and '{first}' on "
+                f"arm '{arm}' is tested on {files.annotations} and '{baseline}' on "
                 f'{expected.annotations}; a comparison needs one test set'
             )
 

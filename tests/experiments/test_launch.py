@@ -1,6 +1,7 @@
 """Runs are trained and tested once, fail alone, and are never mixed with those of another plan."""
 
 import os
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments.config import run_config
-from mmdet_spatialattn.experiments.launch import _Job, launch
+from mmdet_spatialattn.experiments.launch import _check_failures, _Job, launch
 from mmdet_spatialattn.experiments.plan import Arm, Plan
 from mmdet_spatialattn.experiments.record import RECORD, read_record, write_record
+from mmdet_spatialattn.experiments.resumable import last_checkpoint
 from mmdet_spatialattn.io import read_json, write_json
 from mmdet_spatialattn.results.sweep import FAILED, FINISHED, WAITING
 from tests.experiments.sets import BASELINE, configs_of
@@ -22,14 +24,14 @@ PLAN = Plan('small', ARMS, baseline='a', seeds=(7,))
 RUNS = PLAN.runs
 
 
-def launched(folder, overrides={}, **options):
+def launched(folder, overrides={}, runs=RUNS, **options):
     """Launch the runs of the plan, with changes of all configs."""
     configs = configs_of(replace(PLAN, overrides=overrides))
 
     def config_of(run):
         return run_config(configs[run.arm], run.seed, folder / run.name)
 
-    return launch(RUNS, folder, config_of=config_of, **options)
+    return launch(runs, folder, config_of=config_of, **options)
 
 
 def finish(runs, folder):
@@ -37,16 +39,13 @@ def finish(runs, folder):
         write_record(run, folder, FINISHED)
 
 
-def test_finished_runs_are_recognised_and_their_configs_written(tmp_path):
+def test_finished_runs_are_recognised_and_nothing_is_started(tmp_path):
     finish(RUNS, tmp_path)
     seen = []
-    statuses = launched(tmp_path, {'data_root': 'elsewhere'}, watch=seen.append)
+    statuses = launched(tmp_path, watch=seen.append)
     assert [status.phase for status in statuses] == ['finished', 'finished']
     assert [status.share for status in statuses] == [1, 1]
     assert len(seen) == 1
-    text = (tmp_path / 'a/seed_7/planned/config.py').read_text()
-    assert "data_root='elsewhere/'" in text and 'randomness = dict(seed=7)' in text
-    assert 'data/clutter_digits' not in text
     assert not (tmp_path / RUNS[0].log).exists()
 
 
@@ -54,7 +53,7 @@ def test_a_folder_with_runs_of_another_config_is_refused(tmp_path):
     finish(RUNS, tmp_path)
     launched(tmp_path)
     launched(tmp_path)
-    with pytest.raises(UserError, match='holds a run with another config'):
+    with pytest.raises(UserError, match=r'with another config \(optim_wrapper.optimizer.lr 0.5 in'):
         launched(tmp_path, {'optim_wrapper.optimizer.lr': 0.5})
 
 
@@ -68,15 +67,67 @@ def test_a_run_that_fails_says_why_in_its_log_and_stops_no_other(tmp_path):
     assert read_record(RUNS[0], tmp_path).state == FAILED
 
 
+def test_two_runs_that_fail_alike_stop_the_rest(tmp_path, monkeypatch):
+    def start(job, command, threads):
+        job.log.write_text(
+            f'\n$ spatialattn {command[0]} {job.run.name}\nTraceback\nno memory left\n'
+        )
+        job.process = subprocess.Popen(['false'], start_new_session=True)
+
+    monkeypatch.setattr(_Job, '_start', start)
+    plan, seen = replace(PLAN, seeds=(7, 8)), []
+    with pytest.raises(UserError, match='a/seed_7 and b/seed_7 failed alike') as caught:
+        launched(tmp_path, runs=plan.runs, period=0.01, watch=seen.append)
+    assert f'no memory left (log: {tmp_path}/a/seed_7/log.txt); correct' in str(caught.value)
+    assert {status.error for statuses in seen for status in statuses} == {
+        '',
+        'Traceback\nno memory left',
+    }
+    assert [read_record(run, tmp_path).state for run in plan.runs] == [
+        FAILED,
+        FAILED,
+        *[WAITING] * 2,
+    ]
+
+
+def test_runs_that_fail_differently_or_after_a_finished_one_stop_nothing(tmp_path):
+    jobs = [_Job(run, tmp_path, configs_of(PLAN)[run.arm], 'cpu') for run in RUNS]
+    for job in jobs:
+        job.phase = FAILED
+        job.log.write_text(f'\n$ spatialattn train\nTraceback\n  {job.run.name} is at fault\n\n')
+    assert jobs[0].error() == 'Traceback\n  a/seed_7 is at fault'
+    _check_failures(jobs)
+    jobs[1].log.write_text(jobs[0].log.read_text())
+    _check_failures(jobs[:1])
+    with pytest.raises(UserError, match='no further run is started:   a/seed_7 is at fault'):
+        _check_failures(jobs)
+    jobs[0].phase = FINISHED
+    _check_failures(jobs)
+
+
 def test_a_failed_run_is_tried_again_and_is_waiting_until_it_ends(tmp_path):
     write_record(RUNS[0], tmp_path, FAILED)
-    job = _Job(RUNS[0], tmp_path, configs_of(PLAN)['a'], 'cpu')
+    config = configs_of(replace(PLAN, overrides={'data_root': 'elsewhere'}))['a']
+    job = _Job(RUNS[0], tmp_path, run_config(config, 7, tmp_path), 'cpu')
     assert job.phase == WAITING
     job.start_next(threads=1)
     try:
         assert job.phase == 'training' and read_record(RUNS[0], tmp_path).state == WAITING
     finally:
         job.stop()
+    text = (tmp_path / 'a/seed_7/planned/config.py').read_text()
+    assert "data_root='elsewhere/'" in text and 'randomness = dict(seed=7)' in text
+    assert 'data/clutter_digits' not in text
+
+
+def test_a_moved_run_is_resumed_from_its_own_checkpoint(tmp_path):
+    """MMEngine notes checkpoints with the path at which they were written."""
+    folder = tmp_path / RUNS[0].name
+    folder.mkdir(parents=True)
+    (folder / 'last_checkpoint').write_text('/on/another/machine/epoch_2.pth')
+    assert last_checkpoint(folder) == Path('/on/another/machine/epoch_2.pth')
+    (folder / 'epoch_2.pth').touch()
+    assert last_checkpoint(folder) == folder / 'epoch_2.pth'
 
 
 def test_a_record_of_version_1_is_that_of_a_finished_run(tmp_path):
@@ -91,6 +142,18 @@ def test_a_record_of_version_1_is_that_of_a_finished_run(tmp_path):
     write_json(path, [])
     with pytest.raises(UserError, match=r'run\.json has format'):
         read_record(run, tmp_path)
+
+
+def test_progress_of_a_training_by_iterations_is_read(tmp_path):
+    config = configs_of(PLAN)['a']
+    config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=500)
+    job = _Job(RUNS[0], tmp_path, run_config(config, 7, tmp_path), 'cpu')
+    job.phase = 'training'
+    (tmp_path / RUNS[0].log).write_text(
+        '\n$ spatialattn train x\n11/21 - mmengine - INFO - Iter(train) [ 50/500]  loss: 1.5\n'
+    )
+    status = job.status()
+    assert (status.epoch, status.loss, status.share) == (0, 1.5, pytest.approx(0.095))
 
 
 def test_a_run_on_the_cpu_sees_no_gpu(tmp_path):

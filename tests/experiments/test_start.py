@@ -98,6 +98,20 @@ def test_the_start_is_trained_once_and_all_runs_follow_from_it(plan, tmp_path):
     )
 
 
+def test_a_start_counts_as_its_config_does(plan):
+    plan_by = "start = dict(arm='plain', {}=900)\n"
+    by_iterations = (
+        "overrides['train_cfg'] = dict(type='IterBasedTrainLoop', max_iters=9, _delete_=True)\n"
+    )
+    start = plan(by_iterations + plan_by.format('iterations'))
+    assert start_config(start).train_cfg.max_iters == 900
+    assert start.start.to_plan()['iterations'] == 900 and 'epochs' not in start.start.to_plan()
+    with pytest.raises(UserError, match=r'trains by iterations.*give start=dict\(arm=..., iterat'):
+        start_config(plan(by_iterations + plan_by.format('epochs')))
+    with pytest.raises(UserError, match='trains by epochs, and the start has a number of iteratio'):
+        start_config(plan(plan_by.format('iterations')))
+
+
 def test_several_bases_are_crossed_with_the_seeds(plan):
     plan = plan("start = dict(arm='plain', epochs=3, seeds=[4, 5])\n")
     assert [run.name for run in plan.start_runs] == ['start/seed_4', 'start/seed_5']
@@ -158,11 +172,11 @@ def test_a_start_of_another_model_is_named(start, tmp_path):
     config, checkpoint = start
     wider = copy.deepcopy(config)
     wider.model.backbone.base_channels = 16
-    with pytest.raises(UserError, match="arm 'wide' cannot start from .*of another model"):
+    with pytest.raises(UserError, match="arm 'wide' cannot start: .*of another model"):
         check_identity({'plain': config, 'wide': wider}, 'plain', checkpoint)
     weights = torch.load(checkpoint)['state_dict']
     torch.save({k: v for k, v in weights.items() if 'bbox_head' not in k}, tmp_path / 'half.pth')
-    with pytest.raises(UserError, match="arm 'plain' cannot start .* weights are missing"):
+    with pytest.raises(UserError, match=r"arm 'plain' cannot start: .* missing \(bbox_head"):
         check_identity({'plain': config}, 'plain', str(tmp_path / 'half.pth'))
 
 
