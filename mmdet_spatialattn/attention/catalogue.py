@@ -131,13 +131,14 @@ def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
 
 
 def find_attention(name: str) -> type[SpatialAttention]:
-    """Return the class called ``name``, with or without our scope.
+    """Return the class called ``name``: with our scope, with its module, or bare.
 
     Raises:
         UserError: No module has this name; the message gives the nearest one.
     """
     classes = _classes()
-    short = str(name).replace(f'{MODELS.scope}.', '', 1)
+    name = str(name)
+    short = name.rpartition('.')[2] if name.startswith(f'{MODELS.scope}.') else name
     if short not in classes:
         nearest = did_you_mean(short, classes)
         raise UserError(f"unknown attention '{name}'{nearest} (spatialattn list shows all)")
