@@ -60,8 +60,13 @@ def _usage() -> str:
     lines = ['usage: spatialattn COMMAND [options]', '']
     width = min(shutil.get_terminal_size().columns, 100)
     for name, summary in summaries().items():
-        indents = dict(initial_indent=f'  {name:<8} ', subsequent_indent=' ' * 11)
-        lines += textwrap.wrap(summary, width, break_on_hyphens=False, **indents)
+        lines += textwrap.wrap(
+            summary,
+            width,
+            initial_indent=f'  {name:<8} ',
+            subsequent_indent=' ' * 11,
+            break_on_hyphens=False,
+        )
     lines += [
         '',
         'spatialattn help COMMAND              explains one',

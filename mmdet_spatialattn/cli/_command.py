@@ -36,12 +36,19 @@ def _wrapped(paragraph: str, width: int) -> str:
 
 
 def _wrapped_command(line: str, width: int) -> str:
-    lines = _wrap(line, width - 2, initial_indent=' ' * 4, subsequent_indent=' ' * 8)
+    lines = _wrap(line, width - 2, first=' ' * 4, later=' ' * 8)
     return ' \\\n'.join(lines)
 
 
-def _wrap(text: str, width: int, **indents: str) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False, **indents)
+def _wrap(text: str, width: int, first: str = '', later: str = '') -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 class ParserBuilt(Exception):
