@@ -76,6 +76,14 @@ def test_the_wheel_has_every_config_and_tool_where_mmdetection_has_them(wheel, r
     assert {name for name in names if '/.mim/' in name} == expected
 
 
+def test_the_wheel_has_every_file_of_the_package_but_its_documents(wheel, repository):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    package = repository / 'mmdet_spatialattn'
+    kept = ('.html', '.json', '.py', '.typed')
+    files = {p.relative_to(repository).as_posix() for p in package.rglob('*') if p.suffix in kept}
+    assert len(files) > 200 and files <= names
+
+
 def test_a_shipped_config_is_a_base_and_an_argument(installed, tmp_path):
     (tmp_path / 'mine.py').write_text(f"_base_ = 'mmdet_spatialattn::{DIGITS}'")
     for config in ('mine.py', f'mmdet_spatialattn::{DIGITS}'):
