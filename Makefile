@@ -12,6 +12,7 @@ export OMP_NUM_THREADS ?= 1
 install: .venv/installed
 
 .venv/installed: setup.py constraints.txt
+	@echo 'Setting up .venv: downloads torch and MMDetection, minutes, 6 GB on disk.'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[lite,demo,report,test]'
 	touch $@

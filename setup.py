@@ -1,9 +1,11 @@
 """Installation: ``pip install -e .[lite] -c constraints.txt`` from a clone."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(
@@ -11,10 +13,12 @@ VERSION = re.search(
 ).group(1)
 
 # Only the extra names a host: one that is installed (compiled mmcv, a fork of mmdet) is kept.
-LITE = ['mmdet>=3.3,<3.4', 'mmengine>=0.10.3,<0.11', 'mmcv-lite>=2.0.0rc4,<2.2']
+HOST = ['mmdet>=3.3,<3.4', 'mmengine>=0.10.3,<0.11', 'mmcv-lite>=2.0.0rc4,<2.2']
 DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
 REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
+COMPLETION = ['shtab']  # completion of commands by the shell
 TEST = [
+    *COMPLETION,
     'hypothesis',
     'import-linter',
     'mypy',
@@ -30,6 +34,21 @@ TEST = [
     'timm',
 ]
 
+
+class BuildWithConfigs(build_py):
+    """Builds the package with configs and tools in ``.mim``, as MMDetection's packages do."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return  # a clone has them beside the package
+        target = Path(self.build_lib, 'mmdet_spatialattn', '.mim')
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier build
+        unneeded = shutil.ignore_patterns('__pycache__', 'benchmarks', 'dev')
+        for folder in ('configs', 'tools'):
+            shutil.copytree(ROOT / folder, target / folder, ignore=unneeded)
+
+
 setup(
     name='mmdet_spatialattn',
     version=VERSION,
@@ -38,7 +57,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdet_spatialattn', 'mmdet_spatialattn.*']),
-    package_data={'mmdet_spatialattn': ['py.typed', 'report/templates/*.html']},
+    package_data={'mmdet_spatialattn': ['*/*.json', 'py.typed', 'report/templates/*.html']},
     python_requires='>=3.9',
     install_requires=[
         'cattrs>=23.1',  # results from and to JSON
@@ -51,6 +70,13 @@ setup(
         'torch>=2.1',
         'torchvision>=0.16',
     ],
-    extras_require={'demo': DEMO, 'lite': LITE, 'report': REPORT, 'test': TEST},
+    extras_require={
+        'completion': COMPLETION,
+        'demo': DEMO,
+        'lite': [*HOST, *DEMO, *REPORT],  # all that the commands need
+        'report': REPORT,
+        'test': TEST,
+    },
+    cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['spatialattn=mmdet_spatialattn.cli:main']},
 )

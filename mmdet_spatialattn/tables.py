@@ -2,9 +2,12 @@
 
 import html
 import re
-from collections.abc import Sequence
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Optional
 
+GAP = '  '
 MISSING = '-'
 """Shown in a cell without a number."""
 
@@ -44,8 +47,17 @@ class Table(NamedTuple):
         return f'<table>{caption}{"".join(rows)}</table>'
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with aligned columns: the first to the left, the others to the right.
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, n_text: int = 1) -> str:
+    """Return a table with aligned columns.
+
+    In a terminal that is too narrow for it, the columns continue below, each time after the first
+    column. Elsewhere a row is one line.
+
+    Args:
+        header: Name of each column.
+        rows: Cells of each row.
+        n_text: Number of columns that hold text and are aligned to the left; the others, which hold
+            numbers, are aligned to the right.
 
     Example:
         >>> print(text_table(('measure', 'mean'), (('cover', '0.12'), ('max_iou', '0.05'))))
@@ -54,13 +66,39 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         max_iou  0.05
     """
     widths = [max(map(len, column)) for column in zip(header, *rows)]
-    return '\n'.join(
-        '  '.join(
-            cell.rjust(width) if column else cell.ljust(width)
+    aligned = [
+        [
+            cell.ljust(width) if column < n_text else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
+        ]
         for row in (header, *rows)
+    ]
+    return '\n\n'.join(
+        '\n'.join(GAP.join(row[column] for column in columns).rstrip() for row in aligned)
+        for columns in _folded(widths, terminal_width())
     )
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal, which ``COLUMNS`` overrides; elsewhere no limit."""
+    return shutil.get_terminal_size((sys.maxsize, 0)).columns
+
+
+def _folded(widths: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Yield the columns that stand side by side, the first of all among them.
+
+    Example:
+        >>> list(_folded([4, 4, 4, 9], limit=16))
+        [[0, 1, 2], [0, 3]]
+    """
+    columns, used = [0], widths[0]
+    for column, width in enumerate(widths[1:], 1):
+        if len(columns) > 1 and used + len(GAP) + width > limit:
+            yield columns
+            columns, used = [0], widths[0]
+        columns.append(column)
+        used += len(GAP) + width
+    yield columns
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -69,7 +69,8 @@ def test_the_targets_exist_and_set_up_first(command):
         cwd=ROOT, env={k: v for k, v in os.environ.items() if not k.startswith('MAKE')},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    steps = done.stdout.splitlines()
+    announced, *steps = done.stdout.splitlines()
+    assert 'downloads torch and MMDetection' in announced
     assert '-m venv .venv' in steps[0] and 'constraints.txt' in steps[1]
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import json
 import re
 import sys
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class AttentionRecord:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as plain data for JSON, with parameter counts and initial effect."""
+        """Return the record as plain data for JSON, with what was counted and measured."""
         return dict(
             name=self.name,
             family=self.family,
@@ -95,6 +96,7 @@ class AttentionRecord:
             guided=self.guided,
             maps=list(self.maps),
             arguments=self.arguments(),
+            doc=inspect.getdoc(self.cls) or '',
         )
 
 
@@ -131,17 +133,23 @@ def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
 
 
 def find_attention(name: str) -> type[SpatialAttention]:
-    """Return the class called ``name``, with or without our scope.
+    """Return the class called ``name``: with our scope, with its module, or bare.
 
     Raises:
         UserError: No module has this name; the message gives the nearest one.
     """
     classes = _classes()
-    short = str(name).replace(f'{MODELS.scope}.', '', 1)
+    name = str(name)
+    short = name.rpartition('.')[2] if name.startswith(f'{MODELS.scope}.') else name
     if short not in classes:
         nearest = did_you_mean(short, classes)
         raise UserError(f"unknown attention '{name}'{nearest} (spatialattn list shows all)")
     return classes[short]
+
+
+def to_json() -> str:
+    """Return all records as JSON: ``catalogue.json``, which ``spatialattn list`` reads."""
+    return json.dumps([record.to_dict() for record in list_attention()], indent=1)
 
 
 def attention_table() -> str:

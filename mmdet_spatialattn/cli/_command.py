@@ -1,16 +1,69 @@
-"""Common parts of all commands: parser, one-line errors with exit code 2, ``--json``, progress."""
+"""Common parts of all commands: parser, one-line errors with exit code 2, ``--json``, output."""
 
 import argparse
 import functools
 import inspect
 import os
 import sys
+import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Callable, NoReturn, Optional
 
 from ..errors import UserError, did_you_mean
 from ..io import write_json
 from ..processors import Progress
+
+VERDICTS = {'green': r'\bhelps\b', 'red': r'\bhurts\b', 'cyan': r'\bequivalent\b'}
+"""By colour, the words of a verdict that have it; the others (inconclusive) have none."""
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps the paragraphs of a docstring between words, and its indented commands with ``\\``."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return '\n\n'.join(_wrapped(paragraph, width) for paragraph in text.split('\n\n'))
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return _wrap(' '.join(text.split()), width)
+
+
+def _wrapped(paragraph: str, width: int) -> str:
+    if not paragraph.startswith(' '):
+        return '\n'.join(_wrap(' '.join(paragraph.split()), width))
+    commands = paragraph.replace('\\\n', ' ').splitlines()
+    return '\n'.join(_wrapped_command(' '.join(line.split()), width) for line in commands)
+
+
+def _wrapped_command(line: str, width: int) -> str:
+    lines = _wrap(line, width - 2, first=' ' * 4, later=' ' * 8)
+    return ' \\\n'.join(lines)
+
+
+def _wrap(text: str, width: int, first: str = '', later: str = '') -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+class ParserBuilt(Exception):
+    """Brings the parser of a command to :func:`parser_of`.
+
+    Attributes:
+        parser: The parser.
+    """
+
+    def __init__(self, parser: 'Parser') -> None:
+        self.parser = parser
+
+
+BUILD_ONLY = ['']
+"""The arguments, by identity, with which a command builds its parser and does nothing else."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,12 +73,14 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f'spatialattn {name}',
             description=inspect.cleandoc(doc or ''),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter,
             **kwargs,
         )
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[override]
         """Parse as argparse does; the error for an unknown flag names the nearest known one."""
+        if args is BUILD_ONLY:
+            raise ParserBuilt(self)
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             known = [flag for action in self._actions for flag in action.option_strings]
@@ -61,6 +116,39 @@ def command(main: Callable[[Optional[list[str]]], int]) -> Callable[..., int]:
             return 0
 
     return wrapped
+
+
+def parser_of(main: Callable[..., int]) -> Parser:
+    """Return the parser of a command, from its ``main``."""
+    try:
+        main(BUILD_ONLY)
+    except ParserBuilt as built:
+        return built.parser
+    raise AssertionError(f'{main.__module__} parses no arguments')
+
+
+def show(text: object) -> None:
+    """Print a result; in a terminal its verdicts have colours, unless ``NO_COLOR`` is set."""
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    styled = Text(str(text))
+    for colour, words in VERDICTS.items():
+        styled.highlight_regex(words, colour)
+    Console(highlight=False).print(styled, soft_wrap=True)
+
+
+def print_next(step: str) -> None:
+    """Print, as the end of a command, what to do next."""
+    print(f'\nNext: {step}')
+
+
+def print_page(path: object) -> None:
+    """Print, as the end of a command, the page to open."""
+    print(f'\nOpen: {Path(str(path)).resolve().as_uri()}')
 
 
 def maybe_write_json(path: Optional[str], data: Any) -> None:

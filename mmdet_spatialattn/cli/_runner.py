@@ -95,9 +95,13 @@ def running(config: 'Config', local_rank: int) -> Iterator['Runner']:
     from mmdet.utils import setup_cache_size_limit_of_dynamo
     from mmengine.runner import Runner
 
+    from ..compat.quiet import is_useful
+
     setup_cache_size_limit_of_dynamo()
     _join_processes(config, local_rank)
-    yield RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    runner.logger.addFilter(is_useful)
+    yield runner
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

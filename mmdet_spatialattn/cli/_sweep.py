@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._command import Parser
+from ._command import Parser, print_page, show
 
 if TYPE_CHECKING:
     from ..results import SweepResult
@@ -35,10 +35,10 @@ def print_result(result: 'SweepResult', folder: Path) -> None:
     for run in result.runs:
         if run.state == FAILED:
             print(f'{run.name} failed; its log: {folder / run.log}')
-    print(result)
-    print(f'\n{" ".join(answer(result))}\n')
-    for page in ('report.html', 'report.md'):
-        print(folder / page)
+    show(result)
+    show(f'\n{" ".join(answer(result))}\n')
+    print(folder / 'report.md')
+    print_page(folder / 'report.html')
 
 
 def _positive(text: str) -> int:

@@ -1,6 +1,6 @@
 """Show every attention module of a config's detector: its placement, its cost, its problems.
 
-    spatialattn audit configs/clutter_digits/retinanet_r18-narrow_fpn-cbam_4e_clutter-digits.py
+    spatialattn audit mmdet_spatialattn::cbam/retinanet_r50-cbam-c3-c5_fpn_1x_coco.py
     spatialattn audit CONFIG --size 800 1344 --json audit.json
 
 One row per module: channels, size of its maps at the config's test size (100x168 positions in stage
@@ -13,7 +13,7 @@ but neither weights nor data are loaded.
 from typing import Optional
 
 from ..errors import UserError
-from ._command import Parser, command, maybe_write_json
+from ._command import Parser, command, maybe_write_json, print_next
 from ._runner import add_config_options, load_config
 
 
@@ -44,4 +44,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     if report.modules and not args.size and input_size(config) is None:
         print('the config does not resize its images; give their size with --size HEIGHT WIDTH')
     maybe_write_json(args.json, report.to_dict())
+    if report.modules:
+        print_next(f'spatialattn train {args.config}')
+    else:
+        print_next('spatialattn list shows what can be inserted, and where it goes in a config')
     return 0

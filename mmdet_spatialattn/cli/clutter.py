@@ -11,7 +11,7 @@ cluttered images.
 
 from typing import Optional
 
-from ._command import Parser, command, maybe_write_json, progress
+from ._command import Parser, command, maybe_write_json, print_next, print_page, progress
 
 
 @command
@@ -43,6 +43,9 @@ def main(argv: Optional[list[str]] = None) -> int:
         from ..report.clutter_page import write_clutter_page
 
         write_clutter_page(args.html, table, images_dir=args.images)
-        print(f'\n{args.html}: written')
     maybe_write_json(args.json, table.summary())
+    if args.html:
+        print_page(args.html)
+    else:
+        print_next('add --html PAGE.html for a page with figures')
     return 0

@@ -11,7 +11,7 @@ cluttered one, shows whether an arm helps in clutter: more parameters raise the 
 
 from typing import Optional
 
-from ._command import Parser, command, maybe_write_json, progress
+from ._command import Parser, command, maybe_write_json, progress, show
 
 
 @command
@@ -88,6 +88,6 @@ def main(argv: Optional[list[str]] = None) -> int:
         progress=progress('comparing'),
         group_by=args.group_by,
     )
-    print(comparison)
+    show(comparison)
     maybe_write_json(args.json, comparison.to_dict())
     return 0

@@ -23,9 +23,17 @@ from ._sweep import add_sweep_flags, print_result
 if TYPE_CHECKING:
     from ..experiments import Plan
 
-PLANS = Path(__file__).parents[2] / 'configs' / 'experiments'
+PLANS = 'mmdet_spatialattn::experiments'
 IMAGES, FULL_IMAGES = 2500, 6000
 """Numbers of scenes that the plans of the demo and of ``--full`` are made for."""
+
+ANNOUNCEMENT = """\
+Generates {images:,} scenes of digits, trains a detector on them, and fine-tunes
+it with and without attention, into {folder}.{effort}
+Nothing is downloaded; after Ctrl-C the same command continues.
+"""
+EFFORT = '\nTakes a quarter of an hour on two cores, and 0.7 GB on disk.'
+"""Of the demo as it is by default."""
 
 
 @command
@@ -54,8 +62,6 @@ def main(argv: Optional[list[str]] = None) -> int:
     args = parser.parse_args(argv)
     if args.epochs is not None and args.epochs < 1:
         raise UserError(f'epochs must be at least 1, got {args.epochs}')
-    if not PLANS.is_dir():
-        raise UserError(f'{PLANS} does not exist: the demo runs from a clone of the repository')
 
     from ..compat.doctor import require_host
 
@@ -70,9 +76,12 @@ def main(argv: Optional[list[str]] = None) -> int:
     check_scenes(images)
     folder = Path(args.work_dir).resolve()
     _claim(folder, {'images': images, 'epochs': args.epochs, 'full': args.full})
+    usual_size = images == usual and args.epochs is None and not args.full
+    effort = EFFORT if usual_size else ''
+    print(ANNOUNCEMENT.format(images=images, folder=args.work_dir, effort=effort), flush=True)
     display = ProgressDisplay()
     write_scenes(folder / 'scenes', images=images, mixed=True, progress=display.steps('scenes'))
-    plan = load_plan(PLANS / ('clutter_digits.py' if args.full else 'demo.py'))
+    plan = load_plan(f'{PLANS}/{"clutter_digits" if args.full else "demo"}.py')
     overrides = {'data_root': str(folder / 'scenes'), 'default_hooks.logger.interval': 10}
     plan = _scaled(replace(plan, overrides={**plan.overrides, **overrides}), images / usual)
     if args.epochs is not None and plan.start is not None:

@@ -9,7 +9,7 @@ Exit code 1 when something will not work, else 0.
 from typing import Optional
 
 from ..processors import count_processors
-from ._command import Parser, command, maybe_write_json
+from ._command import Parser, command, maybe_write_json, print_next
 
 
 @command
@@ -45,4 +45,5 @@ def main(argv: Optional[list[str]] = None) -> int:
     print('\nMMDetection will not run here.' if broken else '\nMMDetection runs here.')
     data = {'mmdet_spatialattn': __version__, **asdict(facts)}
     maybe_write_json(args.json, {**data, 'findings': [asdict(finding) for finding in findings]})
+    print_next('carry out the remedies above' if broken else 'spatialattn demo')
     return int(broken)

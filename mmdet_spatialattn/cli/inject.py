@@ -12,7 +12,7 @@ curve.
 
 from typing import Optional
 
-from ._command import Parser, command, maybe_write_json, progress
+from ._command import Parser, command, maybe_write_json, print_next, progress
 
 
 @command
@@ -72,4 +72,5 @@ def main(argv: Optional[list[str]] = None) -> int:
             'sets; raise --max-cover to let distractors overlap objects'
         )
     maybe_write_json(args.json, record)
+    print_next('test a detector on it, with --cfg-options test_dataloader.dataset.data_root=DIR')
     return 0

@@ -9,12 +9,16 @@ normal features: `identity`, a factor such as `x 0.50`, or `destroys`; a module 
 than `identity` needs identity_init=True in a pretrained detector.
 """
 
-from typing import TYPE_CHECKING, Optional
+import json
+import re
+from importlib import resources
+from typing import Any, Optional
 
-from ._command import Parser, command, maybe_write_json
+from ..errors import UserError, did_you_mean
+from ..tables import text_table
+from ._command import Parser, command, maybe_write_json, print_next
 
-if TYPE_CHECKING:
-    from ..attention.catalogue import AttentionRecord
+SCOPE = 'mmdet_spatialattn'
 
 
 @command
@@ -26,54 +30,63 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_json()
     args = parser.parse_args(argv)
 
-    from ..attention.catalogue import FAMILIES, find_attention, list_attention
-    from ..errors import UserError, did_you_mean
-
-    records = list_attention()
+    records = _records()
     if args.name:
-        cls = find_attention(args.name)
-        records = [record for record in records if record.cls is cls]
+        records = [_find(records, args.name)]
         _show(records[0])
+        print_next('insert it in a config, and check that with spatialattn audit CONFIG')
     else:
         if args.family:
-            if args.family not in FAMILIES:
-                nearest = did_you_mean(args.family, FAMILIES)
-                known = ', '.join(FAMILIES)
+            families = list(dict.fromkeys(record['family'] for record in records))
+            if args.family not in families:
+                nearest = did_you_mean(args.family, families)
+                known = ', '.join(families)
                 raise UserError(f"unknown family '{args.family}'{nearest} (known: {known})")
-            records = [record for record in records if record.family == args.family]
-        _table(records)
-    maybe_write_json(args.json, [record.to_dict() for record in records])
+            records = [record for record in records if record['family'] == args.family]
+        print(_table(records))
+        print_next('spatialattn list NAME shows one in full')
+    maybe_write_json(args.json, records)
     return 0
 
 
-def _table(records: 'list[AttentionRecord]') -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table('module', 'family', 'year', 'parameters', 'start', 'cost', box=SIMPLE_HEAD)
-    table.columns[3].justify = 'right'
-    for record in records:
-        year = str(record.year or '')
-        count = f'{record.parameters():,}'
-        effect = str(record.initial_effect())
-        table.add_row(record.name, record.family, year, count, effect, record.cost)
-    console = Console()
-    console.width = max(console.width, 90)  # whole names, also in a pipe
-    console.print(table)
+def _records() -> list[dict[str, Any]]:
+    """Read the records of all modules as they were generated, which needs no torch."""
+    file = resources.files(SCOPE).joinpath('attention', 'catalogue.json')
+    return json.loads(file.read_text(encoding='utf-8'))
 
 
-def _show(record: 'AttentionRecord') -> None:
-    import inspect
-    import re
+def _find(records: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    by_name = {record['name']: record for record in records}
+    short = name.rpartition('.')[2] if name.startswith(f'{SCOPE}.') else name
+    if short not in by_name:
+        raise UserError(f"unknown attention '{name}'{did_you_mean(short, by_name)}")
+    return by_name[short]
 
-    counts = ', '.join(f'{count:,} at {width}' for width, count in record.counts().items())
-    guided = ', guided' if record.guided else ''
-    print(f'{record.name} ({record.family}{guided})\n')
-    print(f'paper       {record.paper}')
+
+def _table(records: list[dict[str, Any]]) -> str:
+    rows = [
+        (
+            record['name'],
+            record['family'],
+            str(record['year'] or ''),
+            f'{record["parameters"]["256"]:,}',
+            record['initial_effect'],
+            record['cost'],
+        )
+        for record in records
+    ]
+    header = ('module', 'family', 'year', 'parameters', 'start', 'cost')
+    return text_table(header, rows, n_text=2)
+
+
+def _show(record: dict[str, Any]) -> None:
+    counts = ', '.join(f'{count:,} at {width}' for width, count in record['parameters'].items())
+    guided = ', guided' if record['guided'] else ''
+    print(f'{record["name"]} ({record["family"]}{guided})\n')
+    print(f'paper       {record["paper"]}')
     print(f'parameters  {counts} channels')
-    print(f'start       {record.initial_effect()}')
-    print(f'cost        {record.cost}')
-    print(f'maps        {", ".join(record.maps) or "none"}')
-    print(f"config      dict(type='mmdet_spatialattn.{record.name}')\n")
-    print(re.sub(r':\w+:`([^`]*)`', r'\1', inspect.getdoc(record.cls) or ''))
+    print(f'start       {record["initial_effect"]}')
+    print(f'cost        {record["cost"]}')
+    print(f'maps        {", ".join(record["maps"]) or "none"}')
+    print(f"config      dict(type='{SCOPE}.{record['name']}')\n")
+    print(re.sub(r':\w+:`([^`]*)`', r'\1', record['doc']))

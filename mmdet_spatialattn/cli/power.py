@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import MissingFile, UserError, did_you_mean
-from ._command import Parser, command, maybe_write_json
+from ._command import Parser, command, maybe_write_json, print_next
 from ._sweep import add_sweep_flags
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     answer = _needed(power, args.effect / 100, forecast)
     print(f'\n{answer["sentence"]}')
     maybe_write_json(args.json, {**power.to_dict(), 'needed': answer})
+    print_next('spatialattn sweep PLAN --until-clear adds seeds until every arm is settled')
     return 0
 
 

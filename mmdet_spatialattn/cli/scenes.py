@@ -13,7 +13,7 @@ import argparse
 import re
 from typing import Optional
 
-from ._command import Parser, command, progress
+from ._command import Parser, command, print_next, print_page, progress
 
 
 @command
@@ -69,7 +69,8 @@ def main(argv: Optional[list[str]] = None) -> int:
         from ..datasets.sheet import preview
 
         preview(args.out, args.preview)
-        print(f'{args.preview}: preview written')
+        print_page(args.preview)
+    print_next('train on it, with --cfg-options data_root=DIR: spatialattn help train')
     return 0
 
 

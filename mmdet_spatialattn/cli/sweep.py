@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..errors import error_prefix
-from ._command import Parser, command, maybe_write_json
+from ._command import Parser, command, maybe_write_json, print_next
 from ._runner import add_config_options
 from ._sweep import add_sweep_flags, print_result
 
@@ -94,16 +94,17 @@ def main(argv: Optional[list[str]] = None) -> int:
         forecast = dry_run(plan, folder, jobs=args.jobs, **options)
         print(forecast)
         maybe_write_json(args.json, forecast.to_dict())
+        print_next('the same command without --dry-run')
         return 0
     if args.collect:
         result = collect_sweep(plan, folder, **options)
     else:
         result = run_sweep(plan, folder, jobs=args.jobs, **options)
-    print_result(result, folder)
     if args.metafile:
         write_metafile(args.metafile, result)
         print(f'{args.metafile}: written')
     maybe_write_json(args.json, result.to_dict())
+    print_result(result, folder)
     return int(bool(result.failed) and not args.collect)
 
 

@@ -9,7 +9,7 @@ import argparse
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import UserError
-from ._command import Parser, command
+from ._command import Parser, command, print_next
 from ._runner import add_runner_flags, load_config, running
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def main(argv: Optional[list[str]] = None) -> int:
 
             runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
         runner.test()
+    print_next('spatialattn compare compares the detections of several detectors')
     return 0
 
 

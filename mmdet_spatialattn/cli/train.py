@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..errors import UserError
-from ._command import Parser, command
+from ._command import Parser, command, print_next
 from ._runner import add_runner_flags, load_config, running
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         runner.train()
         if args.test:
             runner.test()
+    print_next(f'spatialattn test CONFIG CHECKPOINT, with a checkpoint in {config.work_dir}')
     return 0
 
 

@@ -1,6 +1,6 @@
 """MMDetection on today's PyTorch, without a compiler."""
 
-from . import checkpoint, operators
+from . import checkpoint, configs, operators
 from .checkpoint import load_checkpoint
 from .operators import operator_sources
 
@@ -11,3 +11,4 @@ def install() -> None:
     """Make the host usable; cheap, safe to call twice, and idle where no help is needed."""
     operators.install()
     checkpoint.install()
+    configs.install()

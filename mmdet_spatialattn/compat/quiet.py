@@ -1,8 +1,17 @@
-"""Building parts of a config without the output of MMEngine and pycocotools."""
+"""MMEngine and pycocotools without the output that nobody can act on."""
 
 import contextlib
 import io
+import logging
 from collections.abc import Iterator
+
+NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+"""Beginnings of warnings with which MMEngine's own hooks warn of MMEngine's own code."""
+
+
+def is_useful(record: logging.LogRecord) -> bool:
+    """Return whether a user can act on a record; as a filter of a logger, drop the others."""
+    return not record.getMessage().startswith(NOISE)
 
 
 @contextlib.contextmanager

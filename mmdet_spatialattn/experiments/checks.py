@@ -75,7 +75,7 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
     except UserError as error:
         raise type(error)(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
     except KeyError as error:
-        unknown = re.search(r'(\S+) is not in the \S+ registry', str(error.args[0]))
+        unknown = re.search(r'(\S+) is not in the .+? registry', str(error.args[0]))
         if unknown is None:
             raise
         name = unknown.group(1)
@@ -262,7 +262,7 @@ def _check_attention(path: str, part: dict) -> None:
     name = part.get('type')
     if isinstance(name, str) and name.startswith(f'{MODELS.scope}.'):
         MODELS.import_from_location()
-        if name.split('.', 1)[1] not in MODELS.module_dict:
+        if name.rpartition('.')[2] not in MODELS.module_dict:
             with error_prefix(path):
                 find_attention(name)
 

@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from ..coco import Annotations, Detections, load_detections
 from ..comparison import compare, dose_response
+from ..compat.configs import config_name
 from ..errors import UserError
 from ..evaluation import MAX_DETECTIONS
 from ..io import read_json, write_json
@@ -204,12 +205,9 @@ def _shared_seeds(
 
 def summarise(plan: Plan) -> PlanSummary:
     """Return a plan as it is stored; configs as seen from the current folder."""
-    here = Path.cwd()
     arms = {
         arm.name: ArmSummary(
-            config=str(
-                arm.config.relative_to(here) if arm.config.is_relative_to(here) else arm.config
-            ),
+            config=config_name(arm.config),
             overrides=dict(arm.overrides),
             seeds=tuple(dict.fromkeys(run.seed for run in plan.runs_of(arm))),
         )

@@ -10,12 +10,16 @@ from typing import Any, NamedTuple, Optional
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from ..compat.configs import config_path
 from ..datasets.root import move_data_root
 from ..errors import MissingFile, UserError, did_you_mean
 from ..io import PathLike
 from ..registry import HOOKS
 from .plan import Arm, Plan
 from .resumable import make_resumable, trains_by_iterations
+
+BARE = ('nms', 'roi_layer')
+"""Parts of a config whose type the host looks up among mmcv's operators, by its bare name."""
 
 
 def arm_config(plan: Plan, arm: Arm) -> Config:
@@ -126,21 +130,38 @@ def coco_files(loader: Any) -> CocoFiles:
 
 
 def read_config(path: PathLike) -> Config:
-    """Read a config file.
+    """Read a config: a file, or ``PACKAGE::PATH`` for one that a package ships.
+
+    The types in a pure-Python config become names, as if it were a text-style one.
 
     Raises:
         MissingFile: The file does not exist.
         UserError: It has a mistake; the message names the line.
     """
-    if not Path(path).is_file():
+    file = config_path(path)
+    if not file.is_file():
         raise MissingFile(f'config {path} does not exist')
     try:
-        return Config.fromfile(path)
+        config = Config.fromfile(file)
+        if Config._is_lazy_import(str(file)):
+            config = Config(_by_bare_name(config.to_dict()), filename=str(file))
+        return config
     except Exception as error:
         mistake = _config_mistake(error)
         if mistake is None:
             raise
         raise UserError(f'config {path}: {mistake}') from error
+
+
+def _by_bare_name(value: Any, key: str = '') -> Any:
+    """Return a config in which the types that hosts look up by bare name have no module."""
+    if isinstance(value, dict):
+        value = {key: _by_bare_name(entry, key) for key, entry in value.items()}
+        if key in BARE and isinstance(value.get('type'), str):
+            value['type'] = value['type'].rpartition('.')[2]
+    elif isinstance(value, (list, tuple)):
+        value = type(value)(_by_bare_name(entry) for entry in value)
+    return value
 
 
 def checked_options(config: Config, options: Sequence[str]) -> dict[str, Any]:
@@ -204,6 +225,8 @@ def _config_mistake(error: Exception) -> Optional[str]:
     """Describe the mistake in a config file; ``None`` when the error comes from other code."""
     if isinstance(error, SyntaxError):
         return f'syntax error in line {error.lineno}: {error.msg}'
+    if isinstance(error, UserError):
+        return str(error)
     if isinstance(error, OSError):
         return f'{error.strerror}: {error.filename}' if error.filename else str(error)
     if isinstance(error, ImportError):

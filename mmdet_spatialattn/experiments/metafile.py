@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 import yaml
 
+from ..compat.configs import SEPARATOR
 from ..errors import UserError, cannot_read
 from ..io import PathLike, atomic_path
 from ..results import OVERALL, Bounds, Environment, Refused, Run, RunHealth, SweepResult
@@ -230,6 +231,8 @@ def _estimate(effect: EstimateOrRefused) -> dict[str, Any]:
 
 
 def _in_repository(path: str) -> str:
+    if SEPARATOR in path:
+        return path
     full = Path(path).resolve()
     return full.relative_to(ROOT).as_posix() if full.is_relative_to(ROOT) else path
 

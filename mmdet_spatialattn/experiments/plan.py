@@ -11,8 +11,9 @@ A plan is a Python, YAML or JSON file, which is read as MMEngine reads configs::
         wide=dict(config='../my_set/retinanet.py', overrides={'model.backbone.depth': 101}),
     )
 
-Paths of configs are relative to the plan. ``overrides`` change a config as ``--cfg-options`` does.
-Names that begin with ``_`` are not read.
+Paths of configs are relative to the plan; ``mmdet::PATH`` is a config that MMDetection ships, and
+``mmdet_spatialattn::PATH`` one of this package. ``overrides`` change a config as ``--cfg-options``
+does. Names that begin with ``_`` are not read.
 
 With a common start all arms are fine-tuned from one trained detector, with the same seeds::
 
@@ -33,6 +34,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 
 from ..comparison import sequential
+from ..compat.configs import config_path
 from ..errors import MissingFile, UserError, did_you_mean, error_prefix
 from ..evaluation import MAX_DETECTIONS
 from ..io import PathLike
@@ -143,14 +145,14 @@ class Plan:
 
 
 def load_plan(path: PathLike) -> Plan:
-    """Read and check a plan.
+    """Read and check a plan: a file, or ``PACKAGE::PATH`` for one that a package ships.
 
     Raises:
         MissingFile: The plan, or the config of an arm, does not exist.
         UserError: It is not a plan: a key is unknown or missing, the baseline or the control is
             unknown, a name cannot be a folder's, or seeds repeat.
     """
-    path = Path(path)
+    path = config_path(path)
     if not path.is_file():
         raise MissingFile(f'no plan at {path}')
     try:
@@ -261,7 +263,8 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
             f"plan {path}: arm '{name}' must be the path of a config, or "
             f'dict(config=..., overrides=..., seeds=...), got {value!r}'
         )
-    config = (path.parent / value['config']).resolve()
+    with error_prefix(f"plan {path}: arm '{name}'"):
+        config = (path.parent / config_path(value['config'])).resolve()
     if not config.is_file():
         raise MissingFile(f"plan {path}: arm '{name}': no config at {config}")
     seeds = value.get('seeds')

@@ -18,7 +18,8 @@ def test_the_demo_ends_with_a_verdict_and_given_again_only_prints_it(tmp_path, c
     assert main(argv) == 0
     out = capsys.readouterr().out
     assert 'cbam-backbone against baseline' in out and 'clutter gain' in out
-    assert str(folder / 'runs/report.html') in out
+    assert out.endswith(f'Open: {(folder / "runs/report.html").as_uri()}\n')
+    assert out.startswith('Generates 150 scenes')
     result = SweepResult.read(tmp_path / 'verdict.json')
     assert result == SweepResult.read(folder / 'runs/verdict.json')
     assert list(result.plan.arms) == ['baseline', 'control', 'cbam-backbone', 'placebo']

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mmdet_spatialattn.compat.configs import config_path
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments import load_plan
+from mmdet_spatialattn.experiments.collect import summarise
 
 GOOD = dict(
     baseline="'plain'",
@@ -40,6 +42,19 @@ def test_a_plan_expands_to_arms_times_seeds(tmp_path):
 def test_the_plans_of_the_repository_name_configs_that_exist(path):
     plan = load_plan(path)
     assert plan.baseline == plan.arms[0].name and len(plan.runs) >= 2 * len(plan.arms)
+
+
+def test_an_arm_may_be_a_config_that_a_package_ships(tmp_path):
+    name = 'retinanet/retinanet_r18_fpn_1x_coco.py'
+    plan = load_plan(write(tmp_path, arms=f"dict(plain='mmdet::{name}', cbam='b.py')"))
+    assert plan.arms[0].config == config_path(f'mmdet::{name}')
+    assert summarise(plan).arms['plain'].config == f'mmdet::{name}'
+    with pytest.raises(UserError, match=r"my_plan\.py: arm 'plain': mmdet ships no config 'a\.py'"):
+        load_plan(write(tmp_path, arms="dict(plain='mmdet::a.py')"))
+
+
+def test_a_plan_that_a_package_ships_is_read_by_its_name():
+    assert load_plan('mmdet_spatialattn::experiments/demo.py').baseline == 'baseline'
 
 
 def test_a_plan_may_be_yaml(tmp_path):

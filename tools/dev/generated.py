@@ -1,11 +1,12 @@
-"""Update the generated tables of the documents, or check that they are current.
+"""Update the generated tables and files, or check that they are current.
 
     python tools/dev/generated.py            write
     python tools/dev/generated.py --check    exit 1 and name the file when a table has drifted
 
 A table is the text between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in any Markdown file
 of the repository. NAME is a key of BLOCKS; its value is ``'module:function'``, which returns
-Markdown. The module is one of the package, or a script beside this one.
+Markdown. The module is one of the package, or a script beside this one. The files of FILES are
+generated as a whole.
 """
 
 import argparse
@@ -26,6 +27,9 @@ BLOCKS: dict[str, str] = {
     'results': 'mmdet_spatialattn.experiments.metafile:results_tables',
     'attention-table': 'mmdet_spatialattn.attention.catalogue:attention_table',
 }
+FILES = {
+    'mmdet_spatialattn/attention/catalogue.json': 'mmdet_spatialattn.attention.catalogue:to_json'
+}
 BLOCK = re.compile(r'(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 sys.path.append(str(ROOT / 'tools/dev'))
@@ -35,11 +39,14 @@ def render(text: str) -> str:
     """Return ``text`` with the content of every generated block updated."""
 
     def fill(match: re.Match) -> str:
-        module, function = BLOCKS[match.group(2)].split(':')
-        content = getattr(importlib.import_module(module), function)()
-        return f'{match.group(1)}{content.strip()}\n{match.group(3)}'
+        return f'{match.group(1)}{_content(BLOCKS[match.group(2)])}\n{match.group(3)}'
 
     return BLOCK.sub(fill, text)
+
+
+def _content(source: str) -> str:
+    module, function = source.split(':')
+    return getattr(importlib.import_module(module), function)().strip()
 
 
 def documents() -> list[Path]:
@@ -53,9 +60,10 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument('--check', action='store_true', help='write nothing, exit 1 on drift')
     args = parser.parse_args(argv)
     drifted = []
-    for path in documents():
-        old = path.read_text(encoding='utf-8')
-        new = render(old)
+    current = {path: render(path.read_text(encoding='utf-8')) for path in documents()}
+    current.update({ROOT / name: f'{_content(source)}\n' for name, source in FILES.items()})
+    for path, new in current.items():
+        old = path.read_text(encoding='utf-8') if path.is_file() else ''
         if new != old:
             drifted.append(str(path.relative_to(ROOT)))
             if not args.check:
