@@ -157,7 +157,7 @@ def test_what_does_not_fit_is_one_message(truth, data, message):
 def test_a_name_of_two_images_is_refused():
     truth = copy.deepcopy(TRUTH)
     truth['images'][1]['file_name'] = 'y/b.png'
-    with pytest.raises(UserError, match=r'is the name of 2 images .*\(x/b.png and y/b.png\)'):
+    with pytest.raises(UserError, match=r'is the name of 2 images .*\(y/b.png and x/b.png\)'):
         load_detections([{**RESULTS[0], 'image_id': 'b'}], load_annotations(truth))
 
 
