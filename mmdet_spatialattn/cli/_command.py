@@ -77,11 +77,18 @@ class Parser(argparse.ArgumentParser):
             **kwargs,
         )
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
-        """Parse as argparse does; the error for an unknown flag names the nearest known one."""
+    def parse_args(self, args=None, namespace=None, *, intermixed=False):  # type: ignore[override]
+        """Parse as argparse does; the error for an unknown flag names the nearest known one.
+
+        Args:
+            args: The arguments; those of the process by default.
+            namespace: See argparse.
+            intermixed: Whether options may stand between positional arguments.
+        """
         if args is BUILD_ONLY:
             raise ParserBuilt(self)
-        parsed, unknown = self.parse_known_args(args, namespace)
+        parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
+        parsed, unknown = parse(args, namespace)
         if unknown:
             known = [flag for action in self._actions for flag in action.option_strings]
             nearest = did_you_mean(unknown[0].partition('=')[0], known)

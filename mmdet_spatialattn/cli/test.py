@@ -2,7 +2,8 @@
 
     spatialattn test configs/bccd/retinanet_r18-narrow_fpn_6e_bccd.py out/epoch_6.pth
 
-The flags are those of MMDetection's tools/test.py.
+The flags are those of MMDetection's tools/test.py, and --out-json, which writes the detections for
+`spatialattn compare` and for every other reader of COCO's result format.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from ._runner import add_runner_flags, load_config, running
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
@@ -25,6 +27,11 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument('checkpoint', help="checkpoint of the config's model")
     add_runner_flags(parser)
     parser.add_argument('--out', metavar='FILE.pkl', help='write the predictions to FILE.pkl')
+    parser.add_argument(
+        '--out-json',
+        metavar='FILE.json',
+        help="write the detections to FILE.json, in COCO's result format",
+    )
     parser.add_argument('--show', action='store_true', help='show the images with predictions')
     parser.add_argument('--show-dir', metavar='DIR', help='write the images to WORK_DIR/TIME/DIR')
     parser.add_argument(
@@ -34,6 +41,8 @@ def main(argv: Optional[list[str]] = None) -> int:
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         raise UserError(f'--out {args.out}: the name must end with .pkl')
+    if args.out_json and not args.out_json.endswith('.json'):
+        raise UserError(f'--out-json {args.out_json}: the name must end with .json')
 
     from ..compat.doctor import require_host
     from ..experiments.checks import build_checked_model, check_checkpoint, check_data
@@ -52,9 +61,25 @@ def main(argv: Optional[list[str]] = None) -> int:
             from mmdet.evaluation import DumpDetResults
 
             runner.test_evaluator.metrics.append(DumpDetResults(out_file_path=args.out))
+        if args.out_json:
+            _write_detections(runner, args.out_json)
         runner.test()
     print_next('spatialattn compare compares the detections of several detectors')
     return 0
+
+
+def _write_detections(runner: 'Runner', path: str) -> None:
+    """Let the test write its detections to a JSON file."""
+    from ..evaluation.detections_file import DetectionsFile
+
+    dataset = runner.test_loop.dataloader.dataset
+    category_ids = getattr(dataset, 'cat_ids', None)
+    if category_ids is None:
+        raise UserError(
+            f'--out-json {path}: the test data set is a {type(dataset).__name__}, whose classes '
+            'have no ids of COCO; test on a CocoDataset, or write the predictions with --out'
+        )
+    runner.test_evaluator.metrics.append(DetectionsFile(path, category_ids))
 
 
 def _draw(config: 'Config', args: argparse.Namespace) -> 'Config':

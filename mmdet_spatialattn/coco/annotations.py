@@ -53,6 +53,8 @@ class Annotations:
         notes: What a user should know, one sentence each.
         image_records: The ``I`` images in the file (scene, level, ...); empty if the annotations
             do not come from a file.
+        file_category_ids: The ids of the classes in the order of the file, in which MMDetection
+            numbers its labels; empty if the annotations do not come from a file.
     """
 
     source: str
@@ -71,6 +73,7 @@ class Annotations:
     records: list[dict]
     notes: tuple[str, ...] = ()
     image_records: list[dict] = field(default_factory=list)
+    file_category_ids: list[int] = field(default_factory=list)
 
     @cached_property
     def masks(self) -> list[dict]:
@@ -192,6 +195,7 @@ def load_annotations(source: AnnotationSource) -> Annotations:
         records=records,
         notes=tuple(_annotation_notes(name, records, ids, boxes, ignore & ~iscrowd)),
         image_records=images,
+        file_category_ids=[category['id'] for category in data['categories']],
     )
 
 

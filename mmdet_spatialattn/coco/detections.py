@@ -1,4 +1,4 @@
-"""Detections in COCO's result format as checked arrays."""
+"""Detections as checked arrays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Optional, Union
 
 import numpy as np
 
-from ..errors import UserError
 from ..io import PathLike
 from .annotations import Annotations
-from .fields import boxes_of, column, describe_value, is_empty, lookup, numbers, read_source
+from .detection_forms import read_records
+from .fields import boxes_of, column, is_empty, lookup, numbers
 
 DetectionSource = Union[PathLike, Sequence[dict], 'Detections']
 
@@ -24,8 +24,9 @@ class Detections:
         category: ``(n,)`` int32, the index of its class in ``Annotations.category_ids``.
         boxes: ``(n, 4)`` float64, ``x, y, width, height`` in pixels.
         scores: ``(n,)`` float64.
-        area: ``(n,)`` float64 by pycocotools' rule: the area of the box, or of the mask if the
-            first entry of the file has no box.
+        area: ``(n,)`` float64, the area of the box. It is that of the mask if the first entry of
+            the file has no box, as in pycocotools, or if masks are evaluated and it has one, as in
+            MMDetection and detectron2.
         masks: ``n`` masks as compressed run lengths, for ``iou_type='segm'``.
         notes: What a user should know, one sentence each.
     """
@@ -49,47 +50,46 @@ class Detections:
 def load_detections(
     source: DetectionSource, annotations: Annotations, *, iou_type: str = 'bbox'
 ) -> Detections:
-    """Load detections in COCO's result format.
+    """Load detections.
 
-    The format is a list of objects with ``image_id``, ``category_id``, ``score``, and ``bbox`` or
-    ``segmentation``. An empty list is valid: nothing was detected.
+    COCO's result format is a list of objects with ``image_id``, ``category_id``, ``score``, and
+    ``bbox`` or ``segmentation``. An empty list is valid: nothing was detected. The other forms that
+    are read are described in :mod:`.detection_forms`.
 
     Args:
-        source: A JSON file or its content; loaded detections pass through.
+        source: A file or its content; loaded detections pass through.
         annotations: The annotations that the ids refer to.
         iou_type: ``'bbox'``, or ``'segm'`` to keep the masks.
 
     Raises:
-        UserError: The file cannot be read or is not a list of detections; an image or a category
-            is not in ``annotations``; a box or a score is not finite, or a size is negative.
+        UserError: The file cannot be read or does not hold detections; an image or a category is
+            not in ``annotations``; a box or a score is not finite, or a size is negative.
     """
     if isinstance(source, Detections):
         return source
     from .masks import compress_masks  # imports Numba, which not every caller needs
 
-    data, name = read_source(source, 'the detections')
-    if isinstance(data, dict):
-        hint = ' (this is an annotation file)' if 'images' in data else ''
-        raise UserError(f'{name} is an object{hint}; expected a list of detections')
-    if not isinstance(data, (list, tuple)):
-        raise UserError(f'{name} holds {describe_value(data)}; expected a list of detections')
+    data, name, location, notes = read_records(source, annotations, iou_type=iou_type)
     images = {image_id: i for i, image_id in enumerate(annotations.image_ids)}
     categories = {category_id: i for i, category_id in enumerate(annotations.category_ids)}
-    image = lookup(data, 'image_id', images, name, annotations.source)
-    category = lookup(data, 'category_id', categories, name, annotations.source)
-    scores = numbers(column(data, 'score', name), 'score', name)
+    image = lookup(data, 'image_id', images, location, annotations.source)
+    category = lookup(data, 'category_id', categories, location, annotations.source)
+    scores = numbers(column(data, 'score', location), 'score', location)
     masks: Optional[list[dict]] = None
-    if data and is_empty(data[0].get('bbox')) and 'segmentation' in data[0]:
-        segmentations = column(data, 'segmentation', name)
-        masks, area = compress_masks(segmentations, annotations.image_sizes[image], name)
+    has_masks = bool(data) and 'segmentation' in data[0]
+    if has_masks and is_empty(data[0].get('bbox')):
+        segmentations = column(data, 'segmentation', location)
+        masks, area = compress_masks(segmentations, annotations.image_sizes[image], location)
         boxes = _boxes_of_masks(masks)
     else:
-        boxes = boxes_of(data, name)
+        boxes = boxes_of(data, location)
         area = boxes[:, 2] * boxes[:, 3]
         if iou_type == 'segm':
             outlines = map(_outline, boxes.tolist())
             segmentations = [r.get('segmentation', o) for r, o in zip(data, outlines)]
-            masks, _ = compress_masks(segmentations, annotations.image_sizes[image], name)
+            sizes = annotations.image_sizes[image]
+            masks, mask_area = compress_masks(segmentations, sizes, location)
+            area = mask_area if has_masks else area
     return Detections(
         source=name,
         image=image,
@@ -98,6 +98,7 @@ def load_detections(
         scores=scores,
         area=area,
         masks=masks if iou_type == 'segm' else None,
+        notes=notes,
     )
 
 

@@ -26,7 +26,7 @@ def with_times(costs: Mapping[str, Cost], folder: PathLike) -> dict[str, Cost]:
         UserError: ``cost.json`` cannot be read.
     """
     path = Path(folder) / TIMES
-    stored = read_json(path) if path.is_file() else None
+    stored = read_json(path) if costs and path.is_file() else None
     return {
         arm: replace(
             cost,

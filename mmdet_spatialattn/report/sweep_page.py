@@ -67,15 +67,18 @@ class Pictures(NamedTuple):
     galleries: Mapping[str, Gallery]
 
 
-def write_sweep_page(result: SweepResult, folder: PathLike) -> Path:
-    """Write the page of a sweep into ``report.html``.
+def write_sweep_page(
+    result: SweepResult, folder: PathLike, *, path: Optional[PathLike] = None
+) -> Path:
+    """Write the page of a sweep.
 
-    The page states what is missing: images, doses, costs, the runs of an arm.
+    The page states what is missing: images, doses, costs, the runs of an arm. Of a result without
+    runs, it leaves out what only trainings can tell.
 
     Args:
         result: The result of the sweep.
-        folder: The sweep's folder: images, detections and measured times are looked up there, and
-            the page is written there.
+        folder: The sweep's folder, where images, detections and measured times are looked up.
+        path: The file to write; ``report.html`` in the folder by default.
 
     Returns:
         The page.
@@ -86,7 +89,7 @@ def write_sweep_page(result: SweepResult, folder: PathLike) -> Path:
     """
     require('plotly', 'report')
     folder = Path(folder)
-    path = folder / 'report.html'
+    path = folder / 'report.html' if path is None else Path(path)
     comparison = result.comparison
     costs = with_times(result.costs, folder)
     ratios = cost_ratios(costs, comparison.baseline)
@@ -123,6 +126,8 @@ def write_sweep_page(result: SweepResult, folder: PathLike) -> Path:
 
 
 def _pictures(result: SweepResult, folder: Path) -> Pictures:
+    if not result.images:
+        return Pictures('no folder of images was given', [], {})
     settings = result.comparison.settings
     image_folder = result.path(folder, result.images)
     try:

@@ -88,7 +88,7 @@ def number_of_runs(result: SweepResult) -> str:
 
 def setup(result: SweepResult) -> list[tuple[str, str]]:
     """Return how the numbers were obtained, as pairs of a name and a text."""
-    test_set, settings, plan = result.comparison.test_set, result.comparison.settings, result.plan
+    test_set, settings = result.comparison.test_set, result.comparison.settings
     cuts = _list(f'{cut:g}' for cut in settings.cuts)
     group = f' grouped by {settings.group_by}' if settings.group_by else ''
     return [
@@ -98,10 +98,7 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
             f'{test_set.crowd_regions} crowd regions, {test_set.classes} classes',
         ),
         ('Baseline', settings.baseline),
-        ('Capacity control', plan.control or 'none'),
-        ('Seeds', '; '.join(_seeds(plan))),
         ('Strata', f'{settings.measure or "given"}, cut at {cuts or "no value"}'),
-        ('Dose', plan.dose or 'none'),
         (
             'Matching',
             f'{settings.iou_type}, at most {max(settings.max_detections)} detections per image '
@@ -112,14 +109,25 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
             f'{percent(settings.level)}, from {settings.n_boot} resamples of the images{group}, '
             f'seed {settings.seed}',
         ),
-        ('Estimand', _estimand(plan)),
         ('Primary questions', _list(settings.questions) or 'none'),
         (
             'Runs',
             'compared seed by seed' if settings.paired else 'compared by the means of the arms',
         ),
-        ('Looks', _looks(result)),
         ('Found 4 times in 5', f'with a probability of {percent(settings.power)}'),
+        *(_training_setup(result) if result.runs else ()),
+    ]
+
+
+def _training_setup(result: SweepResult) -> list[tuple[str, str]]:
+    """Return how the arms were trained, as pairs of a name and a text."""
+    plan = result.plan
+    return [
+        ('Capacity control', plan.control or 'none'),
+        ('Seeds', '; '.join(_seeds(plan))),
+        ('Dose', plan.dose or 'none'),
+        ('Estimand', _estimand(plan)),
+        ('Looks', _looks(result)),
         *_environments(result),
     ]
 
@@ -166,8 +174,11 @@ def power_sentence(result: SweepResult) -> str:
 
 def plan_file(plan: PlanSummary) -> str:
     """Return the plan as a JSON file that ``spatialattn sweep`` reads."""
-    options = {key: value for key, value in asdict(plan).items() if value not in (None, (), {})}
-    del options['arms']  # they come last
+    options = {
+        key: value
+        for key, value in asdict(plan).items()
+        if key != 'arms' and value not in (None, (), {})
+    }
     arms = {
         name: _arm_entry(arm, plan)
         for name, arm in plan.arms.items()

@@ -338,6 +338,9 @@ def test_predictions_into_a_file_of_another_kind(refused, tiny):
     assert '--out p.json: the name must end with .pkl' in refused(
         'test', tiny.config, 'x.pth', '--out', 'p.json'
     )
+    assert '--out-json p.pkl: the name must end with .json' in refused(
+        'test', tiny.config, 'x.pth', '--out-json', 'p.pkl'
+    )
 
 
 def test_a_genuine_bug_keeps_its_traceback(tiny, changed, tmp_path, monkeypatch):

@@ -276,6 +276,8 @@ def test_the_command_prints_the_table_and_writes_the_json(files, capsys):
     'arguments, message',
     [
         (['--arm', 'a', 'a0.json'], 'needs two arms or more'),
+        (['a0.json', 'b0.json', '--arm', 'a', 'a0.json'], 'give all arms in one way'),
+        (['--images', 'x', '--arm', 'a', 'a0.json'], 'give the page with --html PAGE too'),
         (['--arm', 'a0.json', 'a1.json', '--arm', 'b', 'b0.json'], 'expected a name and then'),
         (['--arm', 'a', 'a0.json', '--arm', 'a', 'b0.json'], "arm 'a' is given twice"),
         (['--arm', 'a', 'a0.json', '--arm', 'b', 'truth.json'], 'this is an annotation file'),
@@ -297,6 +299,43 @@ def test_a_mistake_is_one_line(files, monkeypatch, capsys, arguments, message):
     assert message in error
     assert error.count('\n') == 1
     assert not (files / 'never.json').exists()
+
+
+def test_files_by_position_are_arms_with_the_names_of_the_files(files, monkeypatch, capsys):
+    monkeypatch.chdir(files)
+    arguments = [
+        'truth.json',
+        'b0.json',
+        '--n-boot',
+        '100',
+        'a0.json',
+        '--json',
+        'by-position.json',
+    ]
+    assert main(['compare', *arguments, '--html', 'page.html']) == 0
+    assert 'page.html: written' in capsys.readouterr().out
+    arms = Comparison.read('by-position.json').arms
+    assert {name: arm.runs[0].source for name, arm in arms.items()} == {
+        'b0': 'b0.json',
+        'a0': 'a0.json',
+    }
+    page = (files / 'page.html').read_text(encoding='utf-8')
+    assert 'No pictures: no folder of images was given' in page
+    for heading in ('Dose-response', 'Cost against effect', 'Inserted modules', 'Save the plan'):
+        assert heading not in page
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['a/x.json', 'b/x.json'], '--arm NAME a/x.json --arm OTHER b/x.json'),
+        ([], 'no detections to compare on truth.json'),
+    ],
+)
+def test_files_that_name_no_arms_are_one_line(capsys, arguments, message):
+    assert main(['compare', 'truth.json', *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count('\n') == 1
 
 
 def test_detections_of_other_annotations_are_one_line(files, tmp_path, capsys):

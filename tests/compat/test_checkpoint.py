@@ -228,8 +228,8 @@ CRAFTED = {
         text('mmengine.logging.history_buffer') + text('HistoryBuffer.mean.__globals__') + b'\x93'
     ),
     'a module by its name on the stack': text('os') + text('system') + b'\x93',
-    'the real history class': b'cmmdet_spatialattn.compat.checkpoint\nHistoryBuffer\n',
-    'our own module': b'cmmdet_spatialattn.compat.checkpoint\nos.system\n',
+    'the real history class': b'cmmdet_spatialattn.compat.closed_list\nHistoryBuffer\n',
+    'our own module': b'cmmdet_spatialattn.compat.closed_list\nos.system\n',
     'a type through the back door': (
         b'ctorch._tensor\n_rebuild_from_type_v2\n(' + GETATTR + b'ctorch\nTensor\n('
         + HISTORY + text('__init__') + b't}tR'
@@ -492,6 +492,6 @@ def test_only_an_mmengine_that_torch_refuses_is_changed(
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, path.stem, module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(checkpoint, '_is_protected', lambda: protected)
+    monkeypatch.setattr(checkpoint, 'is_protected', lambda: protected)
     hook.after_import(path.stem, checkpoint._wrap_loaders)
     assert hasattr(module.CheckpointLoader.load_checkpoint, '__wrapped__') is wrapped
