@@ -38,7 +38,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdet_spatialattn', 'mmdet_spatialattn.*']),
-    package_data={'mmdet_spatialattn': ['py.typed', 'report/templates/*.html']},
+    package_data={
+        'mmdet_spatialattn': ['py.typed', 'report/templates/*', 'report/templates/sections/*']
+    },
     python_requires='>=3.9',
     install_requires=[
         'cattrs>=23.1',  # results from and to JSON
