@@ -194,10 +194,12 @@ def _errors(
 ) -> Iterator[Error]:
     """Yield the errors of an arm in one image; objects without a stratum are left out."""
     names, detections = annotations.category_names, arm.first.detections
-    for i in np.flatnonzero(arm.causes.missed & (annotations.image == index)):
+    for i in np.flatnonzero(arm.causes.missed & (annotations.image == index)).tolist():
         if strata.labels[i] >= 0:
             yield Error(strata.names[strata.labels[i]], names[annotations.category[i]], MISSED)
-    for i in np.flatnonzero((arm.causes.false_positives > 0) & (detections.image == index)):
+    for i in np.flatnonzero(
+        (arm.causes.false_positives > 0) & (detections.image == index)
+    ).tolist():
         yield Error(strata.names[arm.charged[i]], names[detections.category[i]], _type(arm, i))
 
 
@@ -206,7 +208,7 @@ def _type(arm: _Arm, detection: int) -> str:
 
 
 def _object_layer(annotations: Annotations, index: int) -> Layer:
-    objects = np.flatnonzero((annotations.image == index) & ~annotations.iscrowd)
+    objects = np.flatnonzero((annotations.image == index) & ~annotations.iscrowd).tolist()
     boxes = [_object_box(annotations, i, OBJECT_COLOR, 'object') for i in objects]
     return Layer('objects', boxes)
 
@@ -220,13 +222,13 @@ def _arm_layer(annotations: Annotations, arm: _Arm, index: int) -> Layer:
     """Return the true and false positives of an arm in one image, and the objects it misses."""
     run = arm.first
     detections, boxes = run.detections, []
-    for i in np.flatnonzero(run.missed & (annotations.image == index)):
+    for i in np.flatnonzero(run.missed & (annotations.image == index)).tolist():
         box = _object_box(annotations, i, MISSED_COLOR, 'missed')
         boxes.append(box._replace(style='dotted'))
-    for i in np.flatnonzero(run.true_positives & (detections.image == index)):
+    for i in np.flatnonzero(run.true_positives & (detections.image == index)).tolist():
         title = f'true positive: {_described(annotations, run, i)}'
         boxes.append(Box(detections.boxes[i].tolist(), TRUE_COLOR, title))
-    for i in np.flatnonzero(run.false_positives & (detections.image == index)):
+    for i in np.flatnonzero(run.false_positives & (detections.image == index)).tolist():
         title = f'false positive ({_type(arm, i)}): {_described(annotations, run, i)}'
         label = annotations.category_names[detections.category[i]]
         box = detections.boxes[i].tolist()

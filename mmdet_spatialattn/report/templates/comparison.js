@@ -23,7 +23,7 @@ function choose(arm) {
   choice.value = arm;
   all('.of-arm').forEach(part => { part.hidden = part.dataset.arm !== arm; });
   all('.figure').filter(isDrawn).forEach(place => emphasise(place, colorOnScreen()));
-  drawNext();
+  if (document.readyState === 'complete') drawNext();  // at first, the page comes before its figures
 }
 
 choice.addEventListener('change', () => choose(choice.value));
