@@ -57,7 +57,14 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdet_spatialattn', 'mmdet_spatialattn.*']),
-    package_data={'mmdet_spatialattn': ['*/*.json', 'py.typed', 'report/templates/*.html']},
+    package_data={
+        'mmdet_spatialattn': [
+            '*/*.json',
+            'py.typed',
+            'report/templates/*',
+            'report/templates/sections/*',
+        ]
+    },
     python_requires='>=3.9',
     install_requires=[
         'cattrs>=23.1',  # results from and to JSON

@@ -21,10 +21,13 @@ from .tables import estimate_points, interval_points
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-INK, BAR_COLOR = '#1f2933', '#4477aa'
-"""Colour of lines and text, and of bars and dots."""
+PAPER, INK, BAR_COLOR = '#ffffff', '#1f2933', '#4477aa'
+"""Colour of the background, of lines and text, and of bars and dots."""
 
-STRATUM_COLORS = ('#3f97d0', '#a86e00', '#8c1d3f')
+GRID, SHADE = '#d9dee3', '#f4f6f8'
+"""Colour of grid lines, and of bands behind the data."""
+
+STRATUM_COLORS = ('#2f8ac4', '#a86e00', '#8c1d3f')
 """Colours of three strata, the least cluttered first.
 
 Readers with impaired colour vision can distinguish them, and they darken in greyscale.
@@ -33,14 +36,44 @@ Readers with impaired colour vision can distinguish them, and they darken in gre
 SYMBOLS = ('circle', 'square', 'triangle-up', 'cross', 'x', 'pentagon', 'star')
 """Marker symbols of the strata, so that colour is never the only distinction."""
 
-SIZE_COLORS = ('#1f3b57', '#5b84ac', '#b9cfe4')
+SIZE_COLORS = ('#16304a', '#3f6a94', '#6b93be')
 """Colours of the object sizes, from small to large."""
 
 GAIN_STYLES = {'plain': ('#7b2d8b', 'hexagon'), 'size_adjusted': ('#007788', 'hexagon-open')}
 """Colour and marker symbol of each kind of clutter gain."""
 
+CHOSEN, OTHER = '#c2410c', '#7d8894'
+"""Colour of the arm that a reader chose, and of those that were not chosen."""
+
+DARK = {
+    PAPER: '#14191f',
+    INK: '#e4e9ee',
+    BAR_COLOR: '#7fb0e0',
+    GRID: '#39434d',
+    SHADE: '#1f272f',
+    **dict(zip(STRATUM_COLORS, ('#58b0e8', '#dc9a2c', '#f2809f'))),
+    **dict(zip(SIZE_COLORS, ('#9fc3e6', '#6d9acb', '#4c7bab'))),
+    '#7b2d8b': '#cf94dc',
+    '#007788': '#3fb6c8',
+    CHOSEN: '#fb8f5a',
+    OTHER: '#8a94a0',
+}
+"""By colour of a figure, the colour that takes its place on a dark background."""
+
+LABEL_ROOM = 0.12
+"""Share of the width of a figure that the label of a point takes."""
+
+WORSE_BETTER = ('worse', 'better')
+"""What the two sides of 0 mean in a figure of effects."""
+
+SIDES_MARGIN = 60
+"""Height of the legend and of the words for both sides of 0 above a figure, in pixels."""
+
 EFFECT_TITLE = 'effect on AP in points'
 """Axis title of effects on AP."""
+
+AXIS = {'gridcolor': GRID, 'linecolor': GRID, 'zerolinecolor': GRID}
+"""Style of every axis."""
 
 WHOLE_NUMBER_BARS = 40
 """Largest range of whole numbers that a histogram shows with one bar per number."""
@@ -92,6 +125,16 @@ def stratum_colors(n: int) -> list[str]:
     return _plotly('colors').sample_colorscale(list(STRATUM_COLORS), positions)
 
 
+def dark_palette(n_strata: int) -> dict[str, str]:
+    """Return :data:`DARK` with the colours of so many strata."""
+    colors = stratum_colors(n_strata)
+    dark = [DARK[color] for color in STRATUM_COLORS]
+    if n_strata == len(dark):
+        return dict(DARK)
+    positions = [i / max(n_strata - 1, 1) for i in range(n_strata)]
+    return {**DARK, **dict(zip(colors, _plotly('colors').sample_colorscale(dark, positions)))}
+
+
 def scope_series(
     scopes: Sequence[str], rows: Mapping[str, Mapping[str, Optional[WithInterval]]]
 ) -> list[Series]:
@@ -110,16 +153,24 @@ def scope_series(
 
 
 def forest(
-    series: Sequence[Series], rows: Sequence[str], *, title: str = EFFECT_TITLE
+    series: Sequence[Series],
+    rows: Sequence[str],
+    *,
+    title: str = EFFECT_TITLE,
+    sides: Optional[tuple[str, str]] = None,
+    equivalent: float = 0,
 ) -> 'go.Figure':
     """Draw a forest plot: in every row, one marker with its interval per series.
 
-    Wider intervals around them, where points have one, are thin lines.
+    Wider intervals around them, where points have one, are thin lines. The axis is as long as the
+    other intervals need, so that one very wide interval does not squeeze the others.
 
     Args:
         series: The series, in the order of the legend.
         rows: Names of the rows, from the top.
         title: Title of the axis, which is in points.
+        sides: What it means to be left and right of 0; without it, 0 is not marked.
+        equivalent: Effects of at most this size count as none; a band shows them.
     """
     figure = _figure()
     for number, (name, by_row, color, symbol) in enumerate(series):
@@ -139,7 +190,6 @@ def forest(
                 y=[value for y, _, _ in outer for value in (y, y, None)],
                 mode='lines',
                 line={'color': color, 'width': 1},
-                opacity=0.6,
                 legendgroup=name,
                 showlegend=False,
                 hoverinfo='skip',
@@ -151,20 +201,81 @@ def forest(
             y=[y + offset for y, _, _ in drawn],
             mode='markers',
             marker={'color': color, 'size': 9, 'symbol': symbol},
-            error_x={**_error_bars(point for _, _, point in drawn), 'color': color},
+            error_x={
+                **_error_bars(point for _, _, point in drawn),
+                'color': color,
+                'thickness': 3,
+                'width': 0,
+            },
             customdata=[
                 html.escape(f'{row}, {name}: {_interval_text(point)}') for _, row, point in drawn
             ],
             hovertemplate='%{customdata}<extra></extra>',
         )
-    figure.add_vline(x=0, line={'color': INK, 'width': 1})
     _lay_out_rows(figure, rows, max(18 * len(series) + 8, 36))
-    return figure.update_layout(
+    figure.update_layout(
         showlegend=True,
-        legend={'orientation': 'h', 'y': 1, 'yanchor': 'bottom', 'x': 0},
-        margin={'t': 36},
-        xaxis={'title': {'text': html.escape(title)}, 'zeroline': False},
+        legend={'orientation': 'h', 'yref': 'container', 'y': 1, 'yanchor': 'top', 'x': 0},
+        margin={'t': SIDES_MARGIN if sides else 36},
+        xaxis={
+            'title': {'text': html.escape(title)},
+            'zeroline': False,
+            'range': _forest_range(series, equivalent if sides else None),
+        },
     )
+    if sides:
+        _mark_sides(figure, sides, equivalent)
+    return figure
+
+
+def _forest_range(
+    series: Sequence[Series], equivalent: Optional[float]
+) -> Optional[tuple[float, float]]:
+    """Return the range of the axis in points; ``None`` leaves it to Plotly.
+
+    It holds every interval, and of the wider ones what lies within one and a half times that range.
+
+    Args:
+        series: The series.
+        equivalent: Size of the band around 0, which is in the range; ``None`` if 0 need not be.
+    """
+    points = [point for _, by_row, _, _ in series for point in by_row.values() if point is not None]
+    if not points:
+        return None
+    ends = [end for point in points for end in (point.low, point.high)]
+    if equivalent is not None:
+        ends += [-equivalent, equivalent]
+    low, high = min(ends), max(ends)
+    reach = max((high - low) / 4, 0.001)
+    outer = [getattr(point, 'outer', None) or (point.low, point.high) for point in points]
+    left = max(min(low, *(ends[0] for ends in outer)), low - reach)
+    right = min(max(high, *(ends[1] for ends in outer)), high + reach)
+    margin = 0.03 * (right - left) + 1e-4
+    return 100 * (left - margin), 100 * (right + margin)
+
+
+def _mark_sides(figure: 'go.Figure', sides: tuple[str, str], equivalent: float) -> None:
+    """Draw a line at 0, and say above it what its sides mean."""
+    if equivalent:
+        band = {'fillcolor': GRID, 'opacity': 0.5, 'line': {'width': 0}, 'layer': 'below'}
+        figure.add_shape(
+            yref='paper', y0=0, y1=1, x0=-100 * equivalent, x1=100 * equivalent, **band
+        )
+    figure.add_vline(x=0, line={'color': INK, 'width': 1})
+    for text, anchor, shift in (
+        (f'\u25c0 {sides[0]}', 'right', -6),
+        (f'{sides[1]} \u25b6', 'left', 6),
+    ):
+        figure.add_annotation(
+            text=html.escape(text),
+            x=0,
+            xanchor=anchor,
+            xshift=shift,
+            y=1,
+            yref='paper',
+            yanchor='bottom',
+            showarrow=False,
+        )
 
 
 def run_dots(values: Mapping[str, Sequence[Optional[float]]], baseline: str) -> 'go.Figure':
@@ -245,6 +356,32 @@ def dose_curves(
     )
 
 
+def training_curves(
+    curves: Mapping[str, Sequence[Sequence[tuple[float, float]]]], *, y_title: str
+) -> 'go.Figure':
+    """Draw one line per run.
+
+    Args:
+        curves: By arm, the points of each of its runs: the step and the value.
+        y_title: Title of the axis of the values.
+    """
+    figure = _figure()
+    for arm, runs in curves.items():
+        for points in runs:
+            figure.add_scatter(
+                x=[step for step, _ in points],
+                y=[value for _, value in points],
+                mode='lines',
+                line={'width': 1.5},
+                meta={'arm': arm, 'part': 'line'},
+                customdata=[html.escape(arm)] * len(points),
+                hovertemplate='%{customdata}, step %{x}: %{y:.3g}<extra></extra>',
+            )
+    return _styled(figure, height=340).update_layout(
+        xaxis={'title': {'text': 'step'}}, yaxis={'title': {'text': html.escape(y_title)}}
+    )
+
+
 def power_lines(curves: Mapping[str, Sequence[tuple[int, float]]]) -> 'go.Figure':
     """Draw the smallest effect that is found against the number of seeds, a line per question.
 
@@ -252,12 +389,15 @@ def power_lines(curves: Mapping[str, Sequence[tuple[int, float]]]) -> 'go.Figure
         curves: By question, numbers of seeds and effects.
     """
     figure = _figure()
-    for name, curve in curves.items():
+    colors = [INK, *stratum_colors(max(len(curves) - 1, 1))[::-1]]
+    for (name, curve), color, symbol in zip(curves.items(), colors, SYMBOLS * len(colors)):
         figure.add_scatter(
             x=[seeds for seeds, _ in curve],
             y=[100 * effect for _, effect in curve],
             name=html.escape(name),
             mode='lines+markers',
+            line={'color': color},
+            marker={'color': color, 'symbol': symbol, 'size': 8},
             hovertemplate='%{x} seeds: %{y:.2f}<extra></extra>',
         )
     figure.update_xaxes(title={'text': 'seeds of every arm'}, type='log', tickmode='array')
@@ -277,6 +417,9 @@ def cost_against_effect(
 ) -> 'go.Figure':
     """Draw one marker per arm: its cost as a multiple of the baseline's, and its effect on AP.
 
+    Arms are named beside their markers where there is room; the script of a page names the chosen
+    one.
+
     Args:
         ratios: By arm and kind of cost, the ratio to the baseline's cost.
         effects: The effect of each arm on AP, zero for the baseline. An arm without an effect is
@@ -284,17 +427,28 @@ def cost_against_effect(
         cost: The kind of cost that is shown first; the script of a page switches between them.
     """
     figure = _figure()
-    for arm, by_kind in ratios.items():
-        effect = effects.get(arm)
-        if effect is None:
-            continue
+    labelled = [arm for arm in ratios if effects.get(arm) is not None]
+    labelled.sort(key=lambda arm: ratios[arm].get(cost, 1))
+    places = {arm: ratios[arm].get(cost, 1) for arm in labelled}
+    roomy, middle = _with_room(places), sum(_ends(places)) / 2
+    for arm in labelled:
+        by_kind, effect = ratios[arm], effects[arm]
+        assert effect is not None
         figure.add_scatter(
             x=[by_kind.get(cost)],
             y=[100 * effect.estimate],
-            error_y=_error_bars([effect]),
-            mode='markers',
+            error_y={**_error_bars([effect]), 'width': 0},
+            mode='markers+text' if arm in roomy else 'markers',
             marker={'size': 10},
-            meta={'arm': arm, 'part': 'point', 'costs': dict(by_kind)},
+            text=[html.escape(arm)],
+            textposition='top right' if by_kind.get(cost, 1) < middle else 'top left',
+            cliponaxis=False,
+            meta={
+                'arm': arm,
+                'part': 'point',
+                'costs': dict(by_kind),
+                'labelled': arm in roomy,
+            },
             customdata=[html.escape(arm)],
             hovertemplate='%{customdata}: %{x:.3f} times, %{y:+.1f}<extra></extra>',
         )
@@ -303,6 +457,21 @@ def cost_against_effect(
         xaxis={'title': {'text': f'{cost}, times the baseline'}},
         yaxis={'title': {'text': EFFECT_TITLE}, 'zeroline': False},
     )
+
+
+def _with_room(places: Mapping[str, float]) -> set[str]:
+    """Return the names, by rising place, that do not meet the label of the one before."""
+    low, high = _ends(places)
+    room, last, names = (high - low) * LABEL_ROOM, -np.inf, set()
+    for name, place in places.items():
+        if place - last >= room:
+            names.add(name)
+            last = place
+    return names
+
+
+def _ends(places: Mapping[str, float]) -> tuple[float, float]:
+    return min(places.values(), default=0), max(places.values(), default=0)
 
 
 def distribution(name: str, values: np.ndarray) -> 'go.Figure':
@@ -373,15 +542,21 @@ def _styled(
     figure: 'go.Figure', *, height: Optional[int] = None, titled: bool = False
 ) -> 'go.Figure':
     """Give a figure the common style."""
-    return figure.update_layout(
-        template='plotly_white',
-        font={'family': 'system-ui, sans-serif', 'size': 13, 'color': INK},
-        margin={'l': 56, 'r': 12, 't': 36 if titled else 8, 'b': 44},
-        height=height,
-        bargap=0.05,
-        showlegend=False,
-        dragmode=False,  # on a touch screen, dragging over a plot scrolls the page
-        hoverlabel={'bgcolor': '#ffffff', 'font': {'color': INK}},
+    return (
+        figure.update_layout(
+            template='none',
+            paper_bgcolor=PAPER,
+            plot_bgcolor='rgba(0, 0, 0, 0)',
+            font={'family': 'system-ui, sans-serif', 'size': 13, 'color': INK},
+            margin={'l': 56, 'r': 12, 't': 36 if titled else 8, 'b': 44},
+            height=height,
+            bargap=0.05,
+            showlegend=False,
+            dragmode=False,  # on a touch screen, dragging over a plot scrolls the page
+            hoverlabel={'bgcolor': PAPER, 'font': {'color': INK}},
+        )
+        .update_xaxes(**AXIS)
+        .update_yaxes(**AXIS)
     )
 
 
@@ -425,7 +600,7 @@ def _lay_out_rows(figure: 'go.Figure', names: Sequence[str], row_height: int) ->
     n_lines = max((text.count('<br>') + 1 for text in texts), default=1)
     _styled(figure, height=90 + max(row_height, 18 * n_lines) * max(len(names), 1))
     for y in range(1, len(names), 2):
-        band = {'fillcolor': '#f0f3f6', 'line': {'width': 0}, 'layer': 'below'}
+        band = {'fillcolor': SHADE, 'line': {'width': 0}, 'layer': 'below'}
         figure.add_shape(xref='paper', x0=0, x1=1, y0=y - 0.5, y1=y + 0.5, **band)
     figure.update_yaxes(
         range=[len(names) - 0.5, -0.5],

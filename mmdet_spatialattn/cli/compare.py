@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..errors import UserError, require
-from ._command import Parser, command, maybe_write_json, progress, show
+from ._command import Parser, command, maybe_write_json, print_page, progress, show
 
 SUFFIXES = ('.json', '.pkl', '.pickle')
 """Of files of detections."""
@@ -107,7 +107,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     maybe_write_json(args.json, comparison.to_dict())
     if args.html:
         write_comparison_page(comparison, args.html, images=args.images)
-        print(f'\n{args.html}: written')
+        print_page(args.html)
     return 0
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Optional
 
 from ..errors import UserError
-from ._command import Parser, command, maybe_write_json
+from ._command import Parser, command, maybe_write_json, print_next
 from ._runner import add_config_options
 from ._sweep import add_sweep_flags, print_result
 
@@ -110,7 +110,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     print(proposal)
     by_hand = f'spatialattn sweep {proposal.plan_path} --work-dir {proposal.runs}'
     if args.write_plan or not (args.yes or _agreed(by_hand)):
-        print(f'\nNothing was trained. To start: {by_hand}')
+        print_next(by_hand)
         maybe_write_json(args.json, proposal.to_dict())
         return 0
     result = run_sweep(

@@ -150,9 +150,17 @@ def _records_of_samples(
     category_ids = annotations.file_category_ids or annotations.category_ids
     entries: list[dict] = []
     for i, sample in enumerate(samples):
-        entries += sample_records(
+        records = sample_records(
             sample, category_ids, f'{name}[{i}]', mask_scores=iou_type == 'segm'
         )
+        if iou_type == 'segm':  # as MMDetection evaluates them, so that masks have their own area
+            records = [
+                {key: value for key, value in record.items() if key != 'bbox'}
+                if 'segmentation' in record
+                else record
+                for record in records
+            ]
+        entries += records
     names = dict(zip(annotations.category_ids, annotations.category_names))
     labels = ', '.join(f'{i} = {names[key]}' for i, key in enumerate(category_ids[:5]))
     more = ', ...' if len(category_ids) > 5 else ''

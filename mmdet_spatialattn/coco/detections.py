@@ -14,6 +14,12 @@ from .fields import boxes_of, column, is_empty, lookup, numbers
 DetectionSource = Union[PathLike, Sequence[dict], 'Detections']
 
 
+BOXES_BESIDE_MASKS = (
+    'boxes stand beside masks, and pycocotools takes their areas as the sizes of the detections; '
+    'MMDetection and detectron2 leave the boxes out when they evaluate masks'
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """The detections of one run as arrays, in the order of the file.
@@ -24,9 +30,8 @@ class Detections:
         category: ``(n,)`` int32, the index of its class in ``Annotations.category_ids``.
         boxes: ``(n, 4)`` float64, ``x, y, width, height`` in pixels.
         scores: ``(n,)`` float64.
-        area: ``(n,)`` float64, the area of the box. It is that of the mask if the first entry of
-            the file has no box, as in pycocotools, or if masks are evaluated and it has one, as in
-            MMDetection and detectron2.
+        area: ``(n,)`` float64 by pycocotools' rule: the area of the box, or of the mask if the
+            first entry of the file has no box.
         masks: ``n`` masks as compressed run lengths, for ``iou_type='segm'``.
         notes: What a user should know, one sentence each.
     """
@@ -76,8 +81,7 @@ def load_detections(
     category = lookup(data, 'category_id', categories, location, annotations.source)
     scores = numbers(column(data, 'score', location), 'score', location)
     masks: Optional[list[dict]] = None
-    has_masks = bool(data) and 'segmentation' in data[0]
-    if has_masks and is_empty(data[0].get('bbox')):
+    if data and 'segmentation' in data[0] and is_empty(data[0].get('bbox')):
         segmentations = column(data, 'segmentation', location)
         masks, area = compress_masks(segmentations, annotations.image_sizes[image], location)
         boxes = _boxes_of_masks(masks)
@@ -88,8 +92,9 @@ def load_detections(
             outlines = map(_outline, boxes.tolist())
             segmentations = [r.get('segmentation', o) for r, o in zip(data, outlines)]
             sizes = annotations.image_sizes[image]
-            masks, mask_area = compress_masks(segmentations, sizes, location)
-            area = mask_area if has_masks else area
+            masks, _ = compress_masks(segmentations, sizes, location)
+            if data and 'segmentation' in data[0]:
+                notes = (*notes, BOXES_BESIDE_MASKS)
     return Detections(
         source=name,
         image=image,

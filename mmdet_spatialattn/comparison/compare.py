@@ -8,6 +8,7 @@ parameters lift everything.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Optional
 
@@ -179,7 +180,10 @@ class _Comparer:
                 looks=() if self.plan is None else self.plan.looks,
             ),
             strata=task.describe_strata(),
-            arms={arm: _summarise(runs) for arm, runs in self.runs.items()},
+            arms={
+                arm: replace(_summarise(runs), intervals=estimator.levels(arm))
+                for arm, runs in self.runs.items()
+            },
             effects=effects,
             error_effects=_by_arm(estimator.others, errors),
             clutter_gain=_by_arm(estimator.others, gains),

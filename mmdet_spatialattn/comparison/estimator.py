@@ -10,8 +10,9 @@ from ..errors import UserError, did_you_mean
 from ..evaluation import ERROR_METRIC, ERROR_TYPES, CurveKey, EvaluationTask, RunEvaluation
 from ..results import OVERALL, Question, Refused
 from ..results.comparison import PLAIN, SIZE_ADJUSTED
-from ..results.estimates import EstimateOrRefused
+from ..results.estimates import EstimateOrRefused, IntervalOrRefused
 from .effects import LooksTaken, RunKeys, Runs, effects, paired_differences, refused_alike
+from .inference import average
 
 Combination = Sequence[tuple[float, Scope]]
 """A weighted sum over scopes."""
@@ -76,6 +77,16 @@ class Estimator:
                         f'(known: {", ".join(known)})'
                     )
         return tuple(Question(*question) for question in dict.fromkeys(questions))
+
+    def levels(self, arm: str) -> dict[str, IntervalOrRefused]:
+        """Return the AP of an arm in every scope, the mean over its runs, with its interval."""
+        return {
+            name: self.task.refusal(scope)
+            or average(
+                self._combined(arm, self.metrics['AP'], [(1, scope)]).values, self.n_units(scope)
+            )
+            for name, scope in self.scopes.items()
+        }
 
     def in_scope(self, name: str, metrics: Mapping[str, Metric]) -> dict[str, ByArm]:
         """Return the effects of all arms in one scope, by metric."""

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,7 @@ PICTURE_SIDE = 480
 """Longest side of an inlined picture in pixels."""
 
 
-@dataclass(frozen=True)
-class Box:
+class Box(NamedTuple):
     """A box drawn on a picture.
 
     Attributes:
@@ -21,25 +21,28 @@ class Box:
         color: Colour of the line.
         title: Description that is shown when the reader points at the box.
         label: Short text beside the box.
-        dashed: Whether the line is dashed.
+        style: ``'solid'``, ``'dashed'`` or ``'dotted'``.
     """
 
     box: Sequence[float]
     color: str
     title: str
     label: str = ''
-    dashed: bool = False
+    style: str = 'solid'
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Boxes that are shown or hidden together.
-
-    A control of a page shows the layers whose name is its ``data-layer``.
-    """
+    """Boxes that are shown or hidden together."""
 
     name: str
     boxes: Sequence[Box]
+
+    @property
+    def outline(self) -> str:
+        """One SVG path around all boxes."""
+        sides = ('M{0:g} {1:g}h{2:g}v{3:g}h-{2:g}z'.format(*box.box) for box in self.boxes)
+        return ''.join(sides)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """The detections of a run at its working point, and the errors that remain there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..coco import Annotations, Detections
 from ..evaluation import FALSE, IOU_THRESHOLDS, TRUE, match
+from ..evaluation.error_types import find_errors
+
+COLUMNS = ('image', 'category', 'boxes', 'scores', 'area')
+"""The arrays of detections that hold a row for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +23,7 @@ class ScoredRun:
         threshold: The score threshold.
         true_positives: True positives above the threshold, ``(n,)`` bool.
         false_positives: False positives above the threshold, ``(n,)`` bool.
+        missed: Objects that no true positive matches, ``(objects,)`` bool.
         n_missed: Number of undetected objects of each image, ``(I,)``.
         n_false: Number of false positives of each image, ``(I,)``.
     """
@@ -27,6 +32,7 @@ class ScoredRun:
     threshold: float
     true_positives: np.ndarray
     false_positives: np.ndarray
+    missed: np.ndarray
     n_missed: np.ndarray
     n_false: np.ndarray
 
@@ -39,7 +45,7 @@ class ScoredRun:
 def score_run(annotations: Annotations, detections: Detections) -> ScoredRun:
     """Match detections and apply the score threshold with the highest F1 over all classes."""
     is_object = ~annotations.iscrowd
-    status = _match_status(annotations, detections)
+    status, matched = _match(annotations, detections)
     by_score = np.argsort(-detections.scores, kind='stable')
     n_true = np.cumsum(status[by_score] == TRUE)
     n_false = np.cumsum(status[by_score] == FALSE)
@@ -47,25 +53,57 @@ def score_run(annotations: Annotations, detections: Detections) -> ScoredRun:
     threshold = float(detections.scores[by_score[f1.argmax()]]) if len(f1) else 0.0
     kept = detections.scores >= threshold
     true_positives, false_positives = kept & (status == TRUE), kept & (status == FALSE)
-    n_images = len(annotations.image_ids)
-    objects, detected, false = (
-        np.bincount(image, minlength=n_images)
-        for image in (
-            annotations.image[is_object],
-            detections.image[true_positives],
-            detections.image[false_positives],
-        )
+    missed = is_object.copy()
+    missed[matched[true_positives]] = False
+    n_missed, n_false = (
+        np.bincount(image, minlength=len(annotations.image_ids))
+        for image in (annotations.image[missed], detections.image[false_positives])
     )
     return ScoredRun(
-        detections, threshold, true_positives, false_positives, objects - detected, false
+        detections, threshold, true_positives, false_positives, missed, n_missed, n_false
     )
 
 
-def _match_status(annotations: Annotations, detections: Detections) -> np.ndarray:
-    """Return the match status of each detection, ``(n,)``; -1 beyond the cap of its image."""
+@dataclass(frozen=True, eq=False)
+class RunErrors:
+    """The causes of the errors of a run at its working point; see :data:`ERROR_TYPES`.
+
+    Attributes:
+        false_positives: Code of the error type of each detection, ``(n,)``; 0 for no error.
+        missed: Objects that are missed and that no false positive aims at, ``(objects,)`` bool.
+    """
+
+    false_positives: np.ndarray
+    missed: np.ndarray
+
+
+def classify_errors(annotations: Annotations, run: ScoredRun) -> RunErrors:
+    """Classify the errors that remain above the threshold of a run by their cause."""
+    kept = np.flatnonzero(run.detections.scores >= run.threshold)
+    detections = run.detections
+    above = replace(
+        detections,
+        **{name: getattr(detections, name)[kept] for name in COLUMNS},
+        masks=None,
+    )
+    inside, charged = ~annotations.iscrowd[None], np.ones((1, len(above)), bool)
+    matches = match(annotations, above, inside, charged, thresholds=IOU_THRESHOLDS[:1])
+    (errors,) = find_errors(annotations, above, matches, inside, [0])
+    codes = np.zeros(len(detections), np.uint8)
+    codes[kept[matches.order]] = errors.code
+    return RunErrors(codes, errors.missed)
+
+
+def _match(annotations: Annotations, detections: Detections) -> tuple[np.ndarray, np.ndarray]:
+    """Return the status of each detection and the object that it matches, ``(n,)`` each.
+
+    Both are -1 for detections beyond the cap of their image; the object is -1 without a match.
+    """
     inside = ~annotations.iscrowd[None]
     charged = np.ones((1, len(detections)), bool)
     matches = match(annotations, detections, inside, charged, thresholds=IOU_THRESHOLDS[:1])
     status = np.full(len(detections), -1)
     status[matches.order] = matches.status[0, :, 0]
-    return status
+    matched = np.full(len(detections), -1)
+    matched[matches.order] = matches.matched_object[0]
+    return status, matched

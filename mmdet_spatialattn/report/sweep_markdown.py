@@ -42,7 +42,7 @@ def _paragraphs(result: SweepResult, folder: PathLike) -> Iterator[str]:
     )
     yield from _numbers(summary_table(result.comparison))
     if result.comparison.power:
-        yield markdown_text(power_sentence(result))
+        yield markdown_text(power_sentence(result.comparison))
     if result.health:
         yield health_table(result.health).markdown()
     if result.costs:

@@ -1,34 +1,24 @@
 """The page of a sweep, ``report.html``: one file that needs no network."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
 from ..clutter import ENOUGH, MEANINGS, Strata
 from ..coco import load_annotations
-from ..comparison.verdict import (
-    EQUIVALENT,
-    HELPS_ALIKE,
-    HELPS_IN_CLUTTER,
-    HURTS,
-    INCONCLUSIVE,
-    NO_VERDICT,
-    ONE_TRAINING,
-)
 from ..errors import UserError, require
 from ..io import PathLike
-from ..plots import stratum_colors
+from ..plots import CHOSEN, INK, OTHER, stratum_colors
 from ..results import Refused, SweepResult
 from ..results.test_set import SIZES
+from .alerts import sweep_alerts
+from .comparison_sections import comparison_sections
 from .gallery import (
-    ARM,
-    BASELINE,
     FALSE_COLOR,
-    OBJECT_COLOR,
-    OBJECTS,
+    MISSED_COLOR,
     TRUE_COLOR,
-    Gallery,
+    Galleries,
     galleries,
 )
 from .page import write_page
@@ -36,27 +26,22 @@ from .pictures import Picture
 from .strata import strata_examples, stratum_bounds
 from .sweep_costs import cost_ratios, known_kinds, missing_times, with_times
 from .sweep_figures import sweep_figures
-from .sweep_tables import percent, sweep_tables
-from .sweep_text import (
-    answer,
-    notes,
-    number_of_runs,
-    plan_file,
-    power_sentence,
-    setup,
-    title,
-)
+from .sweep_tables import sweep_tables
+from .sweep_text import number_of_runs, plan_file, setup, title
 
-BADGES = {
-    HELPS_IN_CLUTTER: 'good',
-    HELPS_ALIKE: 'good',
-    EQUIVALENT: 'none',
-    INCONCLUSIVE: 'none',
-    ONE_TRAINING: 'none',
-    NO_VERDICT: 'none',
-    HURTS: 'bad',
-}
-"""Style of the badge of every verdict; others look as mixed ones do."""
+CONTENTS = (
+    ('arms', 'The answer'),
+    ('confidence', 'How sure is this?'),
+    ('alerts', 'Alerts'),
+    ('effects', 'Effects by stratum'),
+    ('gains', 'Clutter gain'),
+    ('power', 'What this comparison can see'),
+    ('runs', 'Runs'),
+    ('arm-in-detail', 'One arm in detail'),
+    ('strata', 'Strata'),
+    ('repeat', 'How to repeat it'),
+)
+"""The sections of the page, by their anchors."""
 
 
 class Pictures(NamedTuple):
@@ -64,7 +49,7 @@ class Pictures(NamedTuple):
 
     missing: str
     strata: Sequence[Picture]
-    galleries: Mapping[str, Gallery]
+    galleries: Galleries
 
 
 def write_sweep_page(
@@ -98,24 +83,23 @@ def write_sweep_page(
         path,
         'sweep.html',
         result=result,
-        comparison=comparison,
         title=title(result),
-        answer=answer(result),
         number_of_runs=number_of_runs(result),
-        notes=notes(result),
+        contents=[entry for entry in CONTENTS if entry[0] != 'power' or comparison.power],
         setup=setup(result),
         plan_file=plan_file(result.plan),
-        level=percent(comparison.settings.level),
-        badges=BADGES,
+        **comparison_sections(
+            comparison, sweep_alerts(result), control=result.plan.control, ratios=ratios
+        ),
         chosen=_first_arm(result),
         tables=sweep_tables(result, costs),
-        power_sentence=power_sentence(result),
-        figures=sweep_figures(result, ratios, kinds[0] if kinds else None),
+        figures=sweep_figures(result, folder, ratios, kinds[0] if kinds else None),
         cost_kinds=kinds,
         missing_times=missing_times(costs),
         pictures=_pictures(result, folder),
-        layers={'objects': OBJECTS, 'baseline': BASELINE, 'arm': ARM},
-        box_colors={'true': TRUE_COLOR, 'false': FALSE_COLOR, 'object': OBJECT_COLOR},
+        box_colors={'true': TRUE_COLOR, 'false': FALSE_COLOR, 'missed': MISSED_COLOR},
+        emphasis=(CHOSEN, INK, OTHER),
+        n_strata=len(comparison.strata),
         bounds=stratum_bounds(comparison.settings.cuts),
         colors=stratum_colors(len(comparison.strata)),
         sizes=SIZES,
@@ -139,9 +123,16 @@ def _pictures(result: SweepResult, folder: Path) -> Pictures:
             name: [result.path(folder, run.source) for run in arm.runs]
             for name, arm in result.comparison.arms.items()
         }
-        arms = galleries(annotations, image_folder, runs, baseline=settings.baseline, group=group)
+        arms = galleries(
+            annotations,
+            image_folder,
+            runs,
+            baseline=settings.baseline,
+            strata=strata.apply(annotations),
+            group=group,
+        )
     except UserError as error:
-        return Pictures(str(error), [], {})
+        return Pictures(str(error), [], Galleries({}, {}))
     return Pictures('', examples, arms)
 
 

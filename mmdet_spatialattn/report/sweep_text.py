@@ -7,43 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any, Union
 
-from ..comparison.verdict import (
-    EQUIVALENT,
-    HELPS_ALIKE,
-    HELPS_IN_CLUTTER,
-    HELPS_LESS,
-    HELPS_SOMEWHERE,
-    HURTS,
-    INCONCLUSIVE,
-    MIXED,
-    NO_VERDICT,
-    ONE_TRAINING,
-    WORDS,
-)
-from ..results import ArmSummary, Environment, PlanSummary, SweepResult
+from ..results import ArmSummary, Comparison, Environment, PlanSummary, SweepResult
 from ..results.sweep import PLACEBO
-from ..tables import points
+from .summary import answers, confidence_steps
 from .sweep_tables import percent
-
-MEANINGS = {
-    HELPS_IN_CLUTTER: 'Helps in clutter, and more there than elsewhere: {arms}.',
-    HELPS_ALIKE: 'Helps, in clutter as elsewhere: {arms}.',
-    HELPS_LESS: 'Helps, but less in clutter than elsewhere: {arms}.',
-    HELPS_SOMEWHERE: 'Helps where there is some clutter, but neither much nor none: {arms}.',
-    MIXED: 'Better in some places and worse in others: {arms}.',
-    EQUIVALENT: 'Makes no difference: {arms}. If there is an effect, it is below {delta} AP.',
-    INCONCLUSIVE: 'Cannot be told yet, with so few runs or images: {arms}.',
-    ONE_TRAINING: 'Cannot be told from one training each: {arms}.',
-    NO_VERDICT: 'Nothing can be said, for the reason below: {arms}.',
-    HURTS: 'Makes the detector worse: {arms}.',
-}
-"""What the words of verdicts mean to a reader who knows no statistics."""
-
-CONTROL_ROLE = 'The capacity control, {arm}, adds parameters but no attention: {word}.'
-PLACEBO_ROLE = (
-    'The {arm}, the baseline again with a start that differs by rounding, shows what chance does: '
-    '{word}.'
-)
 
 
 def title(result: SweepResult) -> str:
@@ -53,23 +20,7 @@ def title(result: SweepResult) -> str:
 
 def answer(result: SweepResult) -> list[str]:
     """Return what the arms did, in sentences for a lay reader; control and placebo come last."""
-    verdicts, plan = result.comparison.verdicts, result.plan
-    by_word: dict[str, list[str]] = {}
-    for arm in result.comparison.effects:
-        if arm not in (plan.control, PLACEBO):
-            by_word.setdefault(verdicts[arm].word, []).append(arm)
-    words = sorted(by_word, key=lambda word: [*WORDS, word].index(word))
-    delta = points(result.comparison.settings.delta)
-    sentences = [
-        MEANINGS.get(word, '{arms}: {word}.').format(
-            arms=_list(by_word[word]), word=word, delta=delta
-        )
-        for word in words
-    ]
-    for special, role in ((plan.control, CONTROL_ROLE), (PLACEBO, PLACEBO_ROLE)):
-        if special in result.comparison.effects:
-            sentences.append(role.format(arm=special, word=verdicts[special].word))
-    return sentences
+    return answers(result.comparison, result.plan.control)
 
 
 def notes(result: SweepResult) -> list[str]:
@@ -153,22 +104,16 @@ def _estimand(plan: PlanSummary) -> str:
     return f'added: what the arm adds to a detector that is trained already, {given}'
 
 
-def power_sentence(result: SweepResult) -> str:
+def power_sentence(comparison: Comparison) -> str:
     """Return what the comparison could see with its seeds; empty for unpaired runs."""
-    powers = list(result.comparison.power.values())
-    if not powers:
+    now = next((step for step in confidence_steps(comparison) if step.now), None)
+    if now is None:
         return ''
-    seeds = max(len({run.seed for run in runs}) for runs in result.finished.values())
-    smallest = [
-        f'{points(effect, decimals=2)} {power.metric} {power.scope}'
-        for power in powers
-        for n, effect in power.curve
-        if n == max((n for n, _ in power.curve if n <= seeds), default=n)
-    ]
+    smallest = ' or of '.join(f'{effect} {question}' for question, effect in now.effects.items())
     return (
-        f'With {_count(seeds, "seed")} and intervals for {_count(powers[0].n_arms, "arm")} '
-        f'together, an effect of {" or of ".join(smallest)} is found four times in five. '
-        'The figure shows what fewer or more seeds would find on the same test images.'
+        f'With {_count(now.seeds, "seed")} and intervals for '
+        f'{_count(len(comparison.effects), "arm")} together, an effect of {smallest} is found '
+        'four times in five.'
     )
 
 

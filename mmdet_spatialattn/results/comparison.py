@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from ..errors import UserError, did_you_mean
-from ..plots import EFFECT_TITLE, GAIN_STYLES, Series, forest, scope_series
+from ..plots import EFFECT_TITLE, GAIN_STYLES, WORSE_BETTER, Series, forest, scope_series
 from ..tables import MISSING, Table, estimate_points, interval_points, p_value
 from .base import Result
 from .estimates import (
@@ -13,8 +13,10 @@ from .estimates import (
     Effects,
     Estimate,
     EstimateOrRefused,
+    IntervalOrRefused,
     Metrics,
     Refused,
+    drawn,
     drawn_twice,
     points_or_missing,
 )
@@ -107,11 +109,13 @@ class ArmResult:
         metrics: By scope and metric, the mean over the runs.
         errors: By scope and error type, the mean number of errors.
         runs: The evaluation of every run.
+        intervals: By scope, the AP with its interval; empty in files that were written without.
     """
 
     metrics: dict[str, Metrics]
     errors: dict[str, dict[str, float]]
     runs: tuple[Evaluation, ...]
+    intervals: dict[str, IntervalOrRefused] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,15 @@ class Comparison(Result):
             },
         )
 
+    def level_series(self) -> list[Series]:
+        """Return the AP of every arm, the baseline among them, as series of a figure."""
+        rows = {
+            arm: {scope: drawn(self.arms[arm].intervals[scope]) for scope in self.scopes}
+            for arm in (*self.effects, self.baseline)
+            if self.arms[arm].intervals
+        }
+        return scope_series(self.scopes, rows)
+
     def gain_series(self, metric: str = 'AP') -> list[Series]:
         """Return the clutter gains in a metric as series of a figure: a row per arm."""
         titles = {PLAIN: 'clutter gain', SIZE_ADJUSTED: 'size-adjusted'}
@@ -242,7 +255,13 @@ class Comparison(Result):
     def plot(self) -> 'go.Figure':
         """Return a figure of every arm's effects on AP and its clutter gain."""
         series = [*self.effect_series(), self.gain_series()[0]]
-        return forest(series, list(self.effects), title=f'{EFFECT_TITLE} against {self.baseline}')
+        return forest(
+            series,
+            list(self.effects),
+            title=f'{EFFECT_TITLE} against {self.baseline}',
+            sides=WORSE_BETTER,
+            equivalent=self.settings.delta,
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per estimate: arm, quantity, scope, metric, and the estimate's numbers."""

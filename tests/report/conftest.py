@@ -25,19 +25,20 @@ def chromium():
 
 @pytest.fixture
 def look(chromium):
-    """Open a page at a width, all of whose plots are then drawn; it must complain of nothing."""
+    """Open a page at a width and draw the plots in sight of it; it must complain of nothing."""
     pages, complaints = [], []
 
-    def open_page(path, width=1280):
-        page = chromium.new_page(viewport={'width': width, 'height': 900})
+    def open_page(path, width=1280, scheme='light'):
+        page = chromium.new_page(viewport={'width': width, 'height': 900}, color_scheme=scheme)
         pages.append(page)
         page.set_default_timeout(SLOW)
         page.on('console', lambda message: complaints.append(message.text))
         page.on('pageerror', lambda error: complaints.append(str(error)))
         page.on('request', lambda r: r.url.startswith('http') and complaints.append(r.url))
         page.goto(path.as_uri())
-        every = "[...document.querySelectorAll('[id^=figure-]')].every"
-        page.wait_for_function(f"{every}(figure => figure.querySelector('.main-svg'))")
+        shown = "[...document.querySelectorAll('.figure')].filter(figure => figure.offsetParent)"
+        while not page.evaluate(f"{shown}.every(figure => figure.querySelector('.main-svg'))"):
+            page.wait_for_timeout(20)  # pages refuse the scripts that wait_for_function evaluates
         return page
 
     yield open_page

@@ -96,5 +96,5 @@ def test_without_plotly_the_message_names_the_extra(tmp_path, monkeypatch):
 def test_a_browser_draws_every_figure_without_a_complaint(tmp_path, look, width):
     write(tmp_path, small_set())
     page = look(tmp_path / 'page.html', width)
-    assert page.locator('.main-svg').count() >= page.locator('[id^=figure-]').count() > 5
+    assert page.locator('.main-svg').count() >= page.locator('.figure').count() > 5
     assert not overflows(page)

@@ -1,8 +1,10 @@
 """The page of a sweep: it shows what the result says, and can be used without a mouse."""
 
 import copy
+import html as html_module
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmdet_spatialattn.errors import UserError
+from mmdet_spatialattn.evaluation import ERROR_TYPES
 from mmdet_spatialattn.experiments.plan import load_plan
 from mmdet_spatialattn.io import read_json, write_json
 from mmdet_spatialattn.report import write_sweep_markdown, write_sweep_page
@@ -452,71 +455,166 @@ def test_what_is_no_result_of_a_sweep_makes_no_page(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['verdict.json']
 
 
-def test_captions_of_the_gallery_count_what_is_drawn(sweep):
+def test_the_gallery_counts_what_is_drawn(sweep):
     html = (sweep / 'report.html').read_text(encoding='utf-8')
-    figures = [part for part in html.split('<figure class="picture">')[1:] if 'missed' in part]
-    assert 12 <= len(figures) <= 16  # at most eight for each of two arms
-    for part in figures:
-        layers = part.split('<g data-layer="')[1:]
-        assert [layer.partition('"')[0] for layer in layers] == ['objects', 'baseline', 'arm']
-        n_objects = layers[0].count('<title>object')
-        caption = part.partition('<figcaption>')[2].partition('</figcaption>')[0]
-        counts = caption.partition('; ')[0].partition(': ')[2].split(', ')
-        for layer, missed, false in zip(layers[1:], counts[::2], counts[1::2]):
-            assert int(missed.split()[-2]) == n_objects - layer.count('<title>true positive')
-            assert int(false.split()[0]) == layer.count('<title>false positive')
+    sprites = dict(part.split('"', 1) for part in html.split('<g id="')[1:])
+    pairs = [part.partition('</figure>')[0] for part in html.split('<figure class="pair"')[1:]]
+    assert 12 <= len(pairs) <= 16  # at most eight for each of two arms
+    for pair in pairs:
+        image = re.search('#image-([0-9]+)', pair)[1]
+        n_objects = sprites[f'objects-{image}'].count('<title>object')
+        counts = re.findall('<p class="soft">[^<]*: ([0-9]+) missed, ([0-9]+) false</p>', pair)
+        for layer, (missed, false) in zip((sprites[f'baseline-{image}'], pair), counts):
+            assert int(missed) == layer.count('<title>missed')
+            assert int(false) == layer.count('<title>false positive')
+            assert n_objects == int(missed) + layer.count('<title>true positive')
+        errors = json.loads(html_module.unescape(re.search("data-errors='(.*?)'", pair)[1]))
+        assert {kind for *_, kind in errors} <= set(ERROR_TYPES) and errors
+        drawn = set(re.findall(r'false positive \((\w+)\)', pair + sprites[f'baseline-{image}']))
+        assert {kind for *_, kind in errors} - {'missed'} == drawn
+
+
+def test_the_levels_are_the_metrics_with_intervals(result, page):
+    for arm in result.comparison.arms.values():
+        for scope, level in arm.intervals.items():
+            assert level.estimate == pytest.approx(arm.metrics[scope]['AP'])
+            assert level.low < level.estimate < level.high
+    assert 'figure-levels' in {a.get('id') for a in page.all('div')}
+
+
+def test_a_result_without_levels_has_effects_only(changed):
+    folder, result = changed
+    arms = {name: replace(arm, intervals={}) for name, arm in result.comparison.arms.items()}
+    page = write_pages(replace(result, comparison=replace(result.comparison, arms=arms)), folder)
+    figures = {a.get('id') for a in page.all('div')}
+    assert 'figure-effects' in figures and 'figure-levels' not in figures
+
+
+def test_training_curves_come_from_the_logs(changed):
+    folder, result = changed
+    assert 'There are no logs of the trainings' in write_pages(result, folder).words()
+    log = folder / f'{ARM}/seed_0/20260101_000000/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text('{"loss": 0.5, "step": 10}\n', encoding='utf-8')
+    before = (folder / 'verdict.json').read_bytes()
+    page = write_pages(result, folder)
+    assert 'figure-training' in {a.get('id') for a in page.all('div')}
+    assert (folder / 'verdict.json').read_bytes() == before
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize('width', (1280, 390))
 def test_a_browser_draws_every_plot_within_the_window(sweep, look, width):
     page = look(sweep / 'report.html', width)
-    assert page.locator('.main-svg').count() >= page.locator('[id^=figure-]').count() >= 9
+    assert page.locator('.figure:visible').count() >= 9
     assert not overflows(page)
     for summary in page.locator('summary:visible').all():
         summary.click()
     assert page.locator('table:visible').count() >= 9 and not overflows(page)
-    for plot in page.locator('[id^=figure-]:visible').all():
+    for plot in page.locator('.figure:visible').all():
         inside = plot.locator('.main-svg').first.bounding_box()
         assert inside['x'] >= 0 and inside['x'] + inside['width'] <= width
         assert plot.locator('.point, .bars path').count() > 0
 
 
-def shown(page):
-    """Return the layers of the first picture of the gallery that can be seen."""
-    layers = page.locator('.of-arm:visible figure').first.locator('g[data-layer]').all()
-    return [layer.get_attribute('data-layer') for layer in layers if layer.is_visible()]
+def shown(page, part='.of-arm:visible'):
+    """Return the panels of the first pair of images of a gallery that can be seen."""
+    panels = page.locator(part).locator('.pair').first.locator('.panel').all()
+    return [panel.get_attribute('class').split()[1] for panel in panels if panel.is_visible()]
 
 
 @pytest.mark.browser
 def test_the_gallery_switches_by_mouse(sweep, look):
     page = look(sweep / 'report.html')
     gallery = page.locator('.of-arm:visible')
-    assert shown(page) == ['objects', 'arm']
+    objects = "getComputedStyle(document.querySelector('.of-arm:not([hidden]) .objects')).display"
+    assert shown(page) == ['baseline', 'arm'] and page.evaluate(objects) == 'none'
     gallery.get_by_role('radio', name='narrow').click()
-    assert shown(page) == ['objects', 'baseline']
-    gallery.get_by_role('checkbox', name='objects').click()
     assert shown(page) == ['baseline']
-    gallery.locator('figure svg').last.click()
-    assert shown(page) == ['arm'] and gallery.get_by_role('radio', name=ARM).is_checked()
+    gallery.get_by_role('radio', name=ARM).click()
+    assert shown(page) == ['arm']
+    gallery.get_by_role('checkbox', name='all objects').click()
+    assert page.evaluate(objects) != 'none'
 
 
 @pytest.mark.browser
 def test_the_gallery_switches_by_keyboard(sweep, look):
     page = look(sweep / 'report.html', 390)
     page.get_by_label('Arm', exact=True).focus()
-    reached = ''
     for _ in range(30):
         page.keyboard.press('Tab')
-        reached = page.evaluate("document.activeElement.dataset.layer || ''")
-        if reached == 'objects':
+        if page.evaluate('document.activeElement.value') == 'both':
             break
-    assert reached == 'objects'
-    page.keyboard.press('Space')
-    assert shown(page) == ['arm']
-    page.keyboard.press('Tab')
-    page.keyboard.press('ArrowUp')
+    page.keyboard.press('ArrowRight')
     assert shown(page) == ['baseline']
+
+
+@pytest.mark.browser
+def test_an_image_is_enlarged_without_touching_the_gallery(sweep, look):
+    page = look(sweep / 'report.html')
+    small = page.locator('.of-arm:visible .panel svg').first
+    width = small.bounding_box()['width']
+    small.click()
+    dialog = page.locator('dialog')
+    assert dialog.locator('svg').first.bounding_box()['width'] > width
+    dialog.get_by_role('radio', name='narrow').click()
+    assert shown(page, 'dialog') == ['baseline']
+    page.keyboard.press('Escape')
+    assert not dialog.is_visible() and shown(page) == ['baseline', 'arm']
+
+
+@pytest.mark.browser
+def test_a_number_leads_to_images_with_errors_of_its_stratum(sweep, look):
+    page = look(sweep / 'report.html')
+    page.locator('[data-pick=control][data-stratum=crowded]').click()
+    gallery = page.locator('.of-arm:visible')
+    assert gallery.get_attribute('data-arm') == 'control'
+    assert gallery.locator('[data-filter=stratum]').input_value() == 'crowded'
+    gallery.locator('[data-filter=error]').select_option('missed')
+    pairs = gallery.locator('.pair').all()
+    for pair in pairs:
+        errors = json.loads(pair.get_attribute('data-errors'))
+        wanted = any((stratum, kind) == ('crowded', 'missed') for stratum, _, kind in errors)
+        assert pair.is_visible() == wanted
+    n_visible = sum(pair.is_visible() for pair in pairs)
+    assert gallery.locator('output').text_content() == f'{n_visible} of {len(pairs)} images'
+
+
+@pytest.mark.browser
+def test_a_table_is_sorted_by_a_click(sweep, look):
+    page = look(sweep / 'report.html')
+    page.get_by_text('Numbers: Effects on AP in points').click()
+    effects = page.locator('.scroll table').first
+    effects.get_by_role('button', name='effect', exact=True).click()
+    cells = [
+        float(text) for text in effects.locator('tbody tr td:nth-child(3)').all_text_contents()
+    ]
+    assert len(cells) == 8 and cells == sorted(cells, reverse=True)
+    effects.get_by_role('button', name='effect', exact=True).click()
+    assert effects.locator('[aria-sort=ascending]').count() == 1
+
+
+@pytest.mark.browser
+def test_figures_follow_the_colour_scheme(sweep, look):
+    from playwright.sync_api import expect
+
+    fill = "getComputedStyle(document.querySelector('#figure-effects .xtitle')).fill"
+    paper = 'getComputedStyle(document.body).backgroundColor'
+    light, dark = (look(sweep / 'report.html', scheme=scheme) for scheme in ('light', 'dark'))
+    assert light.evaluate(fill) == 'rgb(31, 41, 51)' and dark.evaluate(fill) == 'rgb(228, 233, 238)'
+    assert light.evaluate(paper) == 'rgb(255, 255, 255)'
+    assert dark.evaluate(paper) == 'rgb(20, 25, 31)'
+    dark.emulate_media(color_scheme='light')
+    expect(dark.locator('#figure-effects .xtitle')).to_have_css('fill', 'rgb(31, 41, 51)')
+
+
+@pytest.mark.browser
+def test_a_figure_is_saved_as_svg(sweep, look):
+    page = look(sweep / 'report.html')
+    with page.expect_download() as download:
+        page.locator('.save').first.click()
+    assert download.value.suggested_filename == 'figure-effects.svg'
+    assert download.value.path().read_text(encoding='utf-8').startswith('<svg')
 
 
 @pytest.mark.browser
@@ -529,7 +627,7 @@ def test_an_arm_is_chosen_by_list_and_by_link(sweep, look):
     page.get_by_label('Arm', exact=True).select_option('control')
     assert arms.count() == 1 and arms.get_attribute('data-arm') == 'control'
     assert page.evaluate(colored) == ['control']
-    page.locator(f'[data-pick="{ARM}"]').click()
+    page.locator(f'[data-pick="{ARM}"]').first.click()
     assert arms.get_attribute('data-arm') == ARM and page.evaluate(colored) == [ARM]
     assert page.get_by_label('Arm', exact=True).input_value() == ARM
 
@@ -556,5 +654,5 @@ def test_a_browser_survives_nasty_names(changed, look):
     assert page.locator('.of-arm:visible').get_attribute('data-arm') == 'control'
     page.get_by_label('Arm', exact=True).select_option(f'{ARM}{NASTY}')
     assert page.locator('.of-arm:visible').get_attribute('data-arm') == f'{ARM}{NASTY}'
-    page.locator('.of-arm:visible').get_by_role('radio').first.click()
-    assert shown(page) == ['objects', 'baseline']
+    page.locator('.of-arm:visible').get_by_role('radio').last.click()
+    assert shown(page) == ['arm']
