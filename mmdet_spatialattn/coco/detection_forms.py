@@ -97,10 +97,10 @@ def sample_records(
         )
     instances = sample['pred_instances']
     try:
-        boxes = np.array(instances['bboxes'], dtype=float).reshape(-1, 4)
+        boxes = np.asarray(instances['bboxes'], dtype=float).reshape(-1, 4).copy()
         score_key = 'mask_scores' if mask_scores and 'mask_scores' in instances else 'scores'
-        scores = np.array(instances[score_key], dtype=float)
-        labels = np.array(instances['labels'], dtype=np.int64)
+        scores = np.asarray(instances[score_key], dtype=float)
+        labels = np.asarray(instances['labels'], dtype=np.int64)
         masks = [_as_text(mask) for mask in instances.get('masks', ())]
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
@@ -150,17 +150,9 @@ def _records_of_samples(
     category_ids = annotations.file_category_ids or annotations.category_ids
     entries: list[dict] = []
     for i, sample in enumerate(samples):
-        records = sample_records(
+        entries += sample_records(
             sample, category_ids, f'{name}[{i}]', mask_scores=iou_type == 'segm'
         )
-        if iou_type == 'segm':  # as MMDetection evaluates them, so that masks have their own area
-            records = [
-                {key: value for key, value in record.items() if key != 'bbox'}
-                if 'segmentation' in record
-                else record
-                for record in records
-            ]
-        entries += records
     names = dict(zip(annotations.category_ids, annotations.category_names))
     labels = ', '.join(f'{i} = {names[key]}' for i, key in enumerate(category_ids[:5]))
     more = ', ...' if len(category_ids) > 5 else ''

@@ -139,8 +139,20 @@ def _word(evidence: Evidence, signs: Mapping[str, int]) -> str:
         return HELPS_LESS
     if better:
         return HELPS_ALIKE if signs[OVERALL] > 0 or clutter > 0 else HELPS_SOMEWHERE
-    questions = (evidence.effects[OVERALL], evidence.effects[evidence.clutter])
-    return EQUIVALENT if all(_within(q, evidence.delta) for q in questions) else INCONCLUSIVE
+    return EQUIVALENT if is_small(evidence.effects, evidence.delta) else INCONCLUSIVE
+
+
+def is_small(effects: Mapping[str, EstimateOrRefused], delta: float) -> bool:
+    """Return whether the effects overall and in clutter are shown to be less than ``delta``.
+
+    An effect may be there, with its whole interval above 0, and be small.
+
+    Args:
+        effects: By scope, overall first, the most cluttered stratum last.
+        delta: Effects within ``-delta`` to ``delta`` count as none.
+    """
+    scopes = list(effects)
+    return all(_within(effects[scope], delta) for scope in (scopes[0], scopes[-1]))
 
 
 def _within(effect: EstimateOrRefused, delta: float) -> bool:
@@ -158,6 +170,8 @@ def _sentences(word: str, evidence: Evidence, signs: Mapping[str, int]) -> list[
         finding += f' (within ±{points(evidence.delta)} AP)'
     if word == INCONCLUSIVE:
         finding += f', leaning to {"better" if overall.estimate > 0 else "worse"}'
+    if word not in (EQUIVALENT, INCONCLUSIVE) and is_small(evidence.effects, evidence.delta):
+        finding += f', by less than {points(evidence.delta)} AP'
     finding += f': AP {_spoken(overall)}'
     if isinstance(clutter, Estimate):
         finding += f', {evidence.clutter} {_spoken(clutter)}'

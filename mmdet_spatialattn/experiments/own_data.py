@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from ..coco import Annotations
 from ..errors import MissingFile, UserError
-from .config import CocoFiles
+from .config import CocoFiles, dictionaries
 
 HELD_OUT = 0.2
 """Share of the images that are held out for the test, where one annotation file is given."""
@@ -140,13 +140,3 @@ def _datasets(dataset: Any) -> Iterator[Any]:
             yield from _datasets(member)
     else:
         yield dataset
-
-
-def dictionaries(value: Any) -> Iterator[dict]:
-    """Yield all dictionaries of a config."""
-    if isinstance(value, dict):
-        yield value
-    members = value.values() if isinstance(value, dict) else value
-    if isinstance(value, (dict, list, tuple)):
-        for member in members:
-            yield from dictionaries(member)

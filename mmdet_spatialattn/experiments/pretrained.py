@@ -14,6 +14,7 @@ from mmengine.config import Config
 from mmengine.runner import checkpoint as host
 
 from ..errors import MissingFile, UserError, did_you_mean
+from .config import dictionaries
 
 TIMEOUT = 5
 """Seconds that a server has to answer."""
@@ -67,7 +68,7 @@ def check_available(name: str, key: str) -> Optional[str]:
 def without_pretrained(model: Any) -> Any:
     """Return a copy of a model's config that initialises itself without a checkpoint."""
     model = copy.deepcopy(model)
-    for part in _dictionaries(model):
+    for part in dictionaries(model):
         if _is_pretrained(part.get('init_cfg')):
             part['init_cfg'] = None
         if part.get('pretrained'):
@@ -92,14 +93,6 @@ def _pretrained(value: Any, key: str) -> Iterator[tuple[str, str]]:
 def _is_pretrained(value: Any) -> bool:
     """Return whether an ``init_cfg`` reads a checkpoint."""
     return isinstance(value, dict) and value.get('type') == 'Pretrained' and 'checkpoint' in value
-
-
-def _dictionaries(value: Any) -> Iterator[dict]:
-    if isinstance(value, dict):
-        yield value
-    items = value.values() if isinstance(value, dict) else value
-    for item in items if isinstance(value, (dict, list, tuple)) else ():
-        yield from _dictionaries(item)
 
 
 def _address(name: str, key: str) -> str:

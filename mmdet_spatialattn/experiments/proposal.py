@@ -36,7 +36,7 @@ from .forecast import time_steps
 from .plan import LOOKS, Plan, load_plan
 from .plan_files import PLAN
 from .progress import SILENT, SweepProgress
-from .sweep import choose_device, run_sweep
+from .sweep import check, choose_device, run_sweep
 from .trial import Trial, prepare_trial
 
 STEPS = 300
@@ -183,11 +183,12 @@ def propose(
     with _writing(folder):
         write_json(folder / REQUEST, request)
         trial = prepare_trial(folder, **{k: v for k, v in request.items() if k not in _SIZE})
-        timing = _timing(trial.write(seeds or SEEDS), jobs, device)
-        if seeds is None and budget is not None:
-            seeds = timing.affordable(budget)
         plan = trial.write(seeds or SEEDS)
-        lines = _lines(trial, plan, timing)
+        notes = [*trial.notes, *check(plan, folder / RUNS).notes]
+        timing = _timing(plan, jobs, device)
+        if seeds is None and budget is not None:
+            plan = trial.write(timing.affordable(budget))
+        lines = _lines(trial, plan, timing, notes)
         proposal = Proposal(str(folder), lines, timing.minutes(len(plan.seeds)))
         proposal.to_json(folder / PROPOSAL)
         return proposal
@@ -230,14 +231,14 @@ def _timing(plan: Plan, jobs: int, device: str) -> _Timing:
     return _Timing(start / 60, run / 60, len(plan.arms), jobs)
 
 
-def _lines(trial: Trial, plan: Plan, timing: _Timing) -> dict[str, str]:
+def _lines(trial: Trial, plan: Plan, timing: _Timing, notes: Sequence[str]) -> dict[str, str]:
     n_seeds = len(plan.seeds)
     return {
         **trial.facts,
         'runs': f'{timing.n_arms} arms x {n_seeds} seeds, about {duration(timing.run)} each',
         'power': trial.power(n_seeds),
         'time': f'about {duration(timing.minutes(n_seeds))} with {timing.jobs} at a time',
-        **({'note': ' '.join(trial.notes)} if trial.notes else {}),
+        **({'note': ' '.join(notes)} if notes else {}),
         'folder': str(trial.folder),
     }
 

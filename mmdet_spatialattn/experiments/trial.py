@@ -27,10 +27,11 @@ from ..results import OVERALL
 from ..tables import points
 from .checks import build_checked_model, check_checkpoint, check_data
 from .config import CocoFiles, coco_files, read_config
-from .own_data import check_images, classes_of, dictionaries, on_own_data, split_images
+from .own_data import check_images, classes_of, on_own_data, split_images
 from .placing import PLACES, attention_changes
 from .plan import Plan, load_plan
 from .plan_files import write_plan_files
+from .pretrained import without_pretrained
 
 RATE = 0.1
 """Learning rate of fine-tuning, relative to the config's."""
@@ -263,9 +264,7 @@ def _start(
     trained = f'the detector, trained by its own schedule of {epochs} epochs'
     if load_from is not None:
         path = load_from if '://' in load_from else str(Path(load_from).resolve())
-        for part in dictionaries(config.model):  # the checkpoint has these weights
-            if (part.get('init_cfg') or {}).get('type') == 'Pretrained':
-                part['init_cfg'] = None
+        config.model = without_pretrained(config.model)  # the checkpoint has these weights
         model = build_checked_model(config)
         check_checkpoint(model, path, 'start')
         if same_classes and _fits(model, path):

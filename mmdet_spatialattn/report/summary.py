@@ -15,6 +15,7 @@ from ..comparison.verdict import (
     NO_VERDICT,
     ONE_TRAINING,
     WORDS,
+    is_small,
 )
 from ..results import OVERALL, Comparison, Refused
 from ..results.estimates import points_or_missing
@@ -45,6 +46,9 @@ BADGES = {
     HURTS: 'bad',
 }
 """Style of the badge of every verdict; others look as mixed ones do."""
+
+WITH_EFFECT = (HELPS_IN_CLUTTER, HELPS_ALIKE, HELPS_LESS, HELPS_SOMEWHERE, MIXED, HURTS)
+"""Verdicts that there is an effect."""
 
 CONTROL_ROLE = 'The capacity control, {arm}, adds parameters but no attention: {word}.'
 PLACEBO_ROLE = (
@@ -99,15 +103,16 @@ def answers(comparison: Comparison, control: Optional[str] = None) -> list[str]:
         control: The arm that is the capacity control.
     """
     verdicts = comparison.verdicts
-    by_word: dict[str, list[str]] = {}
-    for arm in comparison.effects:
+    alike: dict[tuple[str, str], list[str]] = {}
+    for arm in sorted(comparison.effects, key=lambda arm: _rank(verdicts[arm].word)):
         if arm not in (control, PLACEBO):
-            by_word.setdefault(verdicts[arm].word, []).append(arm)
+            word = verdicts[arm].word
+            alike.setdefault((word, _phrase(arm, comparison)), []).append(arm)
     sentences = [
-        f'{_phrase(word)}: {", ".join(by_word[word])}.{_addition(word, comparison)}'
+        f'{phrase}: {", ".join(arms)}.{_addition(word, comparison)}'
         if word in PHRASES
-        else f'{", ".join(by_word[word])}: {word}.'
-        for word in sorted(by_word, key=_rank)
+        else f'{", ".join(arms)}: {word}.'
+        for (word, phrase), arms in alike.items()
     ]
     for special, role in ((control, CONTROL_ROLE), (PLACEBO, PLACEBO_ROLE)):
         if special in comparison.effects:
@@ -181,8 +186,15 @@ def _rank(word: str) -> int:
     return [*WORDS, word].index(word)
 
 
-def _phrase(word: str) -> str:
-    return PHRASES.get(word, word)
+def _phrase(arm: str, comparison: Comparison) -> str:
+    """Return what the verdict on an arm means, and whether the effect is small."""
+    word, delta = comparison.verdicts[arm].word, comparison.settings.delta
+    phrase = PHRASES.get(word, word)
+    if word in WITH_EFFECT and is_small(
+        {s: comparison.effect(arm, s) for s in comparison.scopes}, delta
+    ):
+        phrase += f', but by less than {points(delta)} AP'
+    return phrase
 
 
 def _addition(word: str, comparison: Comparison) -> str:
@@ -195,7 +207,7 @@ def _sentence(arm: str, comparison: Comparison) -> str:
     verdict = comparison.verdicts[arm]
     if verdict.word == NO_VERDICT:
         return verdict.sentence
-    return f'{_phrase(verdict.word)}.{_addition(verdict.word, comparison)}'
+    return f'{_phrase(arm, comparison)}.{_addition(verdict.word, comparison)}'
 
 
 def _change(comparison: Comparison, arm: str, scope: str) -> Change:

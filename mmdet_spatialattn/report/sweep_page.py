@@ -111,7 +111,7 @@ def write_sweep_page(
 
 def _pictures(result: SweepResult, folder: Path) -> Pictures:
     if not result.images:
-        return Pictures('no folder of images was given', [], {})
+        return Pictures('no folder of images was given', [], Galleries({}, {}))
     settings = result.comparison.settings
     image_folder = result.path(folder, result.images)
     try:

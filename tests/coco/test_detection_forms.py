@@ -10,6 +10,7 @@ import torch
 from mmengine.fileio import dump
 
 from mmdet_spatialattn.coco import load_annotations, load_detections
+from mmdet_spatialattn.coco.detections import BOXES_BESIDE_MASKS
 from mmdet_spatialattn.errors import UserError
 
 TRUTH = {
@@ -98,11 +99,8 @@ def test_mmdetections_own_pickle_and_json_agree_with_ours(tmp_path, masks):
     assert len(expected) == 8
     for name in ('theirs.pkl', 'ours.json'):
         detections = load_detections(tmp_path / name, truth, iou_type=iou_type)
-        if masks and name == 'ours.json':  # boxes beside the masks: boxes and areas are theirs
-            assert BOXES_BESIDE_MASKS in detections.notes
-            assert np.array_equal(detections.scores, expected.scores)
-        else:
-            assert_same(detections, expected)
+        assert_same(detections, expected)
+        assert (BOXES_BESIDE_MASKS in detections.notes) == masks
         assert detections.masks == expected.masks
 
 

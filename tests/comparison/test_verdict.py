@@ -127,6 +127,15 @@ def test_equivalence_names_its_margin():
     assert judge(evidence(NEAR, NEAR, OPEN, delta=0.003)).word == INCONCLUSIVE
 
 
+@pytest.mark.parametrize('sign', [1, -1])
+def test_an_effect_that_is_there_may_be_shown_to_be_small(sign):
+    small = effect(0.0006 * sign, 0.0005)
+    verdict = judge(evidence(small, NEAR, OPEN))
+    assert verdict.word == (HELPS_ALIKE if sign > 0 else HURTS)
+    assert ', by less than 0.5 AP: AP ' in verdict.sentence
+    assert 'by less than' not in judge(evidence(small, OPEN, OPEN)).sentence
+
+
 def test_a_gain_without_an_effect_in_clutter_is_no_praise():
     sentence = judge(evidence(DOWN, DOWN, UP)).sentence
     assert 'it loses less where there is less to lose' in sentence

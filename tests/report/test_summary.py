@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmdet_spatialattn.report.alerts import comparison_alerts, sweep_alerts
-from mmdet_spatialattn.report.summary import arm_lines, confidence_steps
-from mmdet_spatialattn.results import Run, SweepResult
+from mmdet_spatialattn.report.summary import answers, arm_lines, confidence_steps
+from mmdet_spatialattn.results import Bounds, Refused, Run, SweepResult
 from mmdet_spatialattn.results.power import Power, UnitVariance
 from mmdet_spatialattn.tables import points
 
@@ -102,3 +102,26 @@ def test_notes_on_single_runs_stand_apart(result):
     alerts = comparison_alerts(comparison)
     assert 'of the data' in alerts.alerts and 'capped' not in alerts.alerts
     assert 'capped' in alerts.runs
+
+
+def test_an_effect_that_is_there_and_small_is_said_to_be_small(result):
+    arms = result.comparison.effects
+    words = {arm.replace('-', '_'): 'helps everywhere alike' for arm in arms}
+    comparison = with_words(result.comparison, **words)
+    bounds = Bounds(0.0001, 0.004)
+    effects = {
+        arm: {
+            scope: {
+                metric: value if isinstance(value, Refused) else replace(value, simultaneous=bounds)
+                for metric, value in metrics.items()
+            }
+            for scope, metrics in scopes.items()
+        }
+        for arm, scopes in arms.items()
+    }
+    comparison = replace(comparison, effects=effects)
+    small = 'Helps, in clutter as elsewhere, but by less than 0.5 AP'
+    assert answers(comparison)[0] == f'{small}: {", ".join(arms)}.'
+    assert arm_lines(comparison)[0].sentence == f'{small}.'
+    strict = replace(comparison, settings=replace(comparison.settings, delta=0.003))
+    assert answers(strict)[0] == f'Helps, in clutter as elsewhere: {", ".join(arms)}.'
