@@ -1,10 +1,12 @@
 """What all tests share: the repository's root, the real data sets, one thread."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ.pop('COLUMNS', None)  # pytest-xdist sets 80, at which tables fold
 
 
 @pytest.fixture(scope='session')

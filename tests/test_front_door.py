@@ -22,6 +22,7 @@ FUNCTIONS = (
     'load_plan',
     'remove_attention',
     'run_sweep',
+    'try_attention',
 )
 NAMES = {*FUNCTIONS, 'SpatialAttention', 'UserError', 'WithAttention', '__version__'}
 

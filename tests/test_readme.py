@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
+from tests.experiments.sets import save_weights, small_cells
+
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / 'README.md').read_text(encoding='utf-8')
 
@@ -21,8 +24,17 @@ def blocks(language: str) -> list[str]:
 COMMANDS = [
     command
     for block in blocks('bash')
-    for line in block.splitlines()
+    for line in block.replace('\\\n', ' ').splitlines()
     if (command := line.split('   #')[0].split(' # ')[0].strip())
+]
+TINY_IMAGES = [
+    f'{loader}_dataloader.{key}'
+    for loader, resize in (('train', 2), ('test', 1))
+    for key in (
+        f'dataset.pipeline.{resize}.scale=(96,96)',
+        'num_workers=0',
+        'persistent_workers=False',
+    )
 ]
 SMALLER = {
     'scenes': ['--images', '60', '--levels', '0,4'],
@@ -34,6 +46,7 @@ SMALLER = {
         'val_dataloader.num_workers=0',
         'val_dataloader.persistent_workers=False',
     ],
+    'try': ['--write-plan', 'try', '--cfg-options', *TINY_IMAGES],
 }
 """What is added to a command here, so that it takes seconds and not minutes."""
 
@@ -44,6 +57,10 @@ def playground(tmp_path_factory):
     folder = tmp_path_factory.mktemp('readme')
     for name in ('configs', 'tools'):
         (folder / name).symlink_to(ROOT / name)
+    (folder / 'cells').mkdir()
+    small_cells(folder / 'cells', images=60).rename(folder / 'cells.json')
+    detector = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+    save_weights(detector, ('red', 'white'), folder / 'detector.pth')
     return folder
 
 

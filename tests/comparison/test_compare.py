@@ -157,7 +157,9 @@ def test_the_same_seed_gives_the_same_json_on_any_number_of_threads(problem):
     assert single.to_json() == four.to_json()
     other = compare(truth, arms, n_boot=120, seed=1)
     assert single.effects != other.effects
-    assert single.arms == other.arms
+    for arm, result in single.arms.items():
+        assert result.metrics == other.arms[arm].metrics
+        assert result.intervals != other.arms[arm].intervals
 
 
 def test_the_engines_agree(problem):
@@ -313,7 +315,7 @@ def test_files_by_position_are_arms_with_the_names_of_the_files(files, monkeypat
         'by-position.json',
     ]
     assert main(['compare', *arguments, '--html', 'page.html']) == 0
-    assert 'page.html: written' in capsys.readouterr().out
+    assert 'page.html' in capsys.readouterr().out.splitlines()[-1]
     arms = Comparison.read('by-position.json').arms
     assert {name: arm.runs[0].source for name, arm in arms.items()} == {
         'b0': 'b0.json',

@@ -1,17 +1,14 @@
 """A proposal for a detector: the start that fits, the arms, the questions, and what is refused."""
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.cli import main
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.experiments.checks import build_checked_model
-from mmdet_spatialattn.experiments.config import arm_config, coco_files, read_config
+from mmdet_spatialattn.experiments.config import arm_config, coco_files
 from mmdet_spatialattn.experiments.own_data import classes_of
 from mmdet_spatialattn.experiments.proposal import (
     Proposal,
@@ -20,10 +17,9 @@ from mmdet_spatialattn.experiments.proposal import (
     parse_duration,
     propose,
 )
+from mmdet_spatialattn.io import read_json, write_json
 
-from .sets import BASELINE, small_scenes
-
-N_TEST = 48
+from .sets import BASELINE, save_weights, small_cells, small_scenes
 
 
 @pytest.fixture(scope='module')
@@ -34,26 +30,7 @@ def scenes(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def cells(tmp_path_factory):
-    """Return an annotation file with two classes, 20 images and 80 boxes, half of them crowded."""
-    folder = tmp_path_factory.mktemp('cells')
-    rng = np.random.default_rng(0)
-    import cv2
-
-    images, annotations = [], []
-    for i in range(20):
-        cv2.imwrite(str(folder / f'{i}.png'), rng.integers(0, 255, (96, 96, 3), np.uint8))
-        images.append({'id': i, 'file_name': f'{i}.png', 'width': 96, 'height': 96})
-        for j, box in enumerate(
-            ([5, 5, 30, 30], [12, 12, 30, 30], [60, 5, 20, 20], [60, 60, 20, 20])
-        ):
-            annotations.append(
-                {'id': 4 * i + j + 1, 'image_id': i, 'category_id': 1 + j % 2, 'bbox': box}
-                | {'area': box[2] * box[3], 'iscrowd': 0}
-            )
-    categories = [{'id': 1, 'name': 'red'}, {'id': 2, 'name': 'white'}]
-    content = {'images': images, 'annotations': annotations, 'categories': categories}
-    (folder / 'cells.json').write_text(json.dumps(content))
-    return folder / 'cells.json'
+    return small_cells(tmp_path_factory.mktemp('cells'))
 
 
 @pytest.fixture(scope='module')
@@ -61,11 +38,7 @@ def checkpoints(tmp_path_factory):
     """Weights of the narrow detector for two classes in another order, and for its ten digits."""
     folder = tmp_path_factory.mktemp('checkpoints')
     for name, classes in (('cells', ('white', 'red')), ('digits', tuple('0123456789'))):
-        config = read_config(BASELINE)
-        config.model.bbox_head.num_classes = len(classes)
-        model = build_checked_model(config)
-        meta = {'dataset_meta': {'classes': classes}}
-        torch.save({'state_dict': model.state_dict(), 'meta': meta}, folder / f'{name}.pth')
+        save_weights(BASELINE, classes, folder / f'{name}.pth')
     return folder
 
 
@@ -128,24 +101,15 @@ def test_a_checkpoint_with_other_classes_is_where_the_start_is_trained_from(
     assert 'now have 2 classes' in proposal.lines['note']
 
 
-def test_one_file_is_split_and_the_question_is_what_the_test_images_can_answer(request_for, cells):
+def test_one_file_is_split_and_only_what_it_can_answer_is_asked(request_for, cells, tmp_path):
     with pytest.raises(UserError, match='the test set is too small: all: 16 objects'):
         request_for(data=cells)
-    assert not Path(cells.parent, 'try').exists()
-    content = json.loads(cells.read_text())
-    copies = range(1, 4)
-    for copy in copies:
-        content['images'] += [
-            {**image, 'id': image['id'] + 100 * copy} for image in content['images'][:20]
-        ]
-        content['annotations'] += [
-            {**a, 'id': a['id'] + 1000 * copy, 'image_id': a['image_id'] + 100 * copy}
-            for a in content['annotations'][:80]
-            if a['bbox'] != [12, 12, 30, 30]  # then nothing is crowded
-        ]
-    content['annotations'] = [a for a in content['annotations'] if a['bbox'] != [12, 12, 30, 30]]
-    more = cells.with_name('more.json')
-    more.write_text(json.dumps(content))
+    assert not (tmp_path / 'try').exists()
+    more = small_cells(tmp_path, images=80)
+    content = read_json(more)
+    crowding = [12, 12, 30, 30]  # without these boxes nothing is crowded
+    content['annotations'] = [a for a in content['annotations'] if a['bbox'] != crowding]
+    write_json(more, content)
     proposal = request_for(data=more)
     assert '64 images to train on; 16 to test on' in proposal.lines['data']
     assert '0 crowded (too few to ask about)' in proposal.lines['data']
@@ -225,7 +189,7 @@ def test_the_command_writes_a_plan_and_runs_nothing(cells, checkpoints, tmp_path
     ]
     assert main([*argv, '--write-plan', str(tmp_path / 'plan')]) == 0
     out = capsys.readouterr().out
-    assert f'To start: spatialattn sweep {tmp_path / "plan/plan.py"}' in out
+    assert f'Next: spatialattn sweep {tmp_path / "plan/plan.py"} --work-dir' in out
     assert not (tmp_path / 'plan/runs').exists()
     assert main([*argv, '--work-dir', str(tmp_path / 'plan')]) == 2  # nobody can be asked
     assert 'add --yes' in capsys.readouterr().err
