@@ -15,6 +15,7 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='Resize', scale_factor=0.6, keep_ratio=True),
     dict(type='RandomCrop', crop_size=(160, 160)),
+    dict(type='FilterAnnotations', min_gt_bbox_wh=(1, 1)),  # slivers at the edge: an infinite loss
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
