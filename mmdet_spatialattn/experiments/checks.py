@@ -6,11 +6,11 @@ Only known mistakes are reported. Any other error of a run keeps its traceback.
 import inspect
 import mmap
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingFile, UserError, did_you_mean, error_prefix
+from ..insertion.walk import datasets, dictionaries
 from ..io import read_json
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def check_data(config: 'Config', *dataloaders: str) -> None:
                     f'{dataloader}: persistent_workers needs num_workers > 0; add '
                     f'--cfg-options {dataloader}.persistent_workers=False'
                 )
-            for key, dataset in _datasets(options.get('dataset'), dataloader):
+            for key, dataset in datasets(options, dataloader):
                 _check_dataset(config, key, dataset, annotated='test' not in dataloader)
     evaluators = {name.replace('_dataloader', '_evaluator') for name in dataloaders}
     for evaluator in sorted(evaluators & set(config)):
@@ -64,7 +64,7 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
 
     from ..compat.quiet import quiet
 
-    for path, part in _parts(config.model, 'model'):
+    for path, part in dictionaries(config.model, 'model'):
         _check_attention(path, part)
         if isinstance(part.get('plugins'), list):
             _check_plugins(path, part)
@@ -155,18 +155,6 @@ def check_weights(model: 'nn.Module', checkpoint: dict, path: str, purpose: str)
         )
 
 
-def _datasets(dataset: Any, parent: str) -> Iterator[tuple[str, dict]]:
-    """Yield the data sets that read files, with their keys; wrappers are looked into."""
-    if not isinstance(dataset, dict):
-        return
-    key = f'{parent}.dataset'
-    if 'ann_file' in dataset or 'data_root' in dataset:
-        yield key, dataset
-    yield from _datasets(dataset.get('dataset'), key)
-    for index, member in enumerate(dataset.get('datasets', ())):
-        yield from _datasets(member, f'{key}.datasets.{index}')
-
-
 def _check_dataset(config: 'Config', key: str, dataset: dict, annotated: bool) -> None:
     from mmdet.datasets import CocoDataset
     from mmdet.registry import DATASETS
@@ -241,17 +229,6 @@ def _check_ends(path: Path, keys: tuple[str, ...]) -> None:
         raise UserError(f'{path} is not a COCO annotation file: it is truncated or not an object')
     if missing:
         raise UserError(f"{path} is not a COCO annotation file: it has no list '{missing[0]}'")
-
-
-def _parts(config: Any, path: str) -> Iterator[tuple[str, dict]]:
-    """Yield every dictionary below ``config`` with its path."""
-    if isinstance(config, dict):
-        yield path, config
-        items = list(config.items())
-    else:
-        items = list(enumerate(config)) if isinstance(config, (list, tuple)) else []
-    for key, value in items:
-        yield from _parts(value, f'{path}.{key}')
 
 
 def _check_attention(path: str, part: dict) -> None:

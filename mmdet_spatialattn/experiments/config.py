@@ -2,7 +2,7 @@
 
 import inspect
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -127,16 +127,6 @@ def coco_files(loader: Any) -> CocoFiles:
     root = Path(dataset.get('data_root') or '')
     images = (dataset.get('data_prefix') or {}).get('img', '')
     return CocoFiles((root / dataset.ann_file).resolve(), (root / images).resolve())
-
-
-def dictionaries(value: Any) -> Iterator[dict]:
-    """Yield all dictionaries of a config, outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for member in value:
-            yield from dictionaries(member)
 
 
 def read_config(path: PathLike) -> Config:

@@ -1,7 +1,7 @@
 """A detector's config on one's own images: its files, its classes, and what evaluates it."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from mmengine.config import Config
 
 from ..coco import Annotations
 from ..errors import MissingFile, UserError
-from .config import CocoFiles, dictionaries
+from ..insertion.walk import datasets, dictionaries
+from .config import CocoFiles
 
 HELD_OUT = 0.2
 """Share of the images that are held out for the test, where one annotation file is given."""
@@ -61,7 +62,7 @@ def classes_of(config: Config) -> tuple[str, ...]:
     """Return the classes that the config's test set is made of."""
     from mmdet.registry import DATASETS
 
-    dataset = next(_datasets(config.test_dataloader.dataset))
+    _key, dataset = next(datasets(config.test_dataloader, 'test_dataloader'))
     kind = dataset['type']
     cls = DATASETS.get(kind) if isinstance(kind, str) else kind
     own = (dataset.get('metainfo') or {}).get('classes')
@@ -95,7 +96,7 @@ def on_own_data(
     for evaluator in ('val_evaluator', 'test_evaluator'):
         if config.get(evaluator):
             config[evaluator] = _evaluator(config[evaluator], test)
-    for part in dictionaries(config.model):
+    for _key, part in dictionaries(config.model):
         if 'num_classes' in part:
             part['num_classes'] = len(classes)
     config.pop('data_root', None)
@@ -129,14 +130,3 @@ def _evaluator(evaluator: Any, test: CocoFiles) -> dict[str, Any]:
         **options,
         'ann_file': str(test.annotations),
     }
-
-
-def _datasets(dataset: Any) -> Iterator[Any]:
-    """Yield the data sets that read files, below wrappers."""
-    if 'dataset' in dataset:
-        yield from _datasets(dataset['dataset'])
-    elif 'datasets' in dataset:
-        for member in dataset['datasets']:
-            yield from _datasets(member)
-    else:
-        yield dataset

@@ -39,8 +39,8 @@ from ..errors import MissingFile, UserError, did_you_mean, error_prefix
 from ..evaluation import MAX_DETECTIONS
 from ..io import PathLike
 from ..results import Run
-from ..results.sweep import PLACEBO, WAITING
-from .start import JITTER, START, Start, read_start
+from ..results.sweep import PLACEBO, START, WAITING
+from .start import JITTER, Start, read_start
 
 LOOKS = (3, 5, 8, 12)
 """Numbers of seeds at which arms are compared where seeds are added until it is clear."""

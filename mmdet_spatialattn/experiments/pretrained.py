@@ -14,7 +14,7 @@ from mmengine.config import Config
 from mmengine.runner import checkpoint as host
 
 from ..errors import MissingFile, UserError, did_you_mean
-from .config import dictionaries
+from ..insertion.walk import dictionaries
 
 TIMEOUT = 5
 """Seconds that a server has to answer."""
@@ -68,7 +68,7 @@ def check_available(name: str, key: str) -> Optional[str]:
 def without_pretrained(model: Any) -> Any:
     """Return a copy of a model's config that initialises itself without a checkpoint."""
     model = copy.deepcopy(model)
-    for part in dictionaries(model):
+    for _key, part in dictionaries(model):
         if _is_pretrained(part.get('init_cfg')):
             part['init_cfg'] = None
         if part.get('pretrained'):

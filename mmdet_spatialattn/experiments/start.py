@@ -7,9 +7,6 @@ from typing import Any, Optional
 
 from ..errors import MissingFile, UserError, did_you_mean
 
-START = 'start'
-"""Name of the runs that train the common start, and of their folder."""
-
 JITTER = 1e-6
 """Relative size of the placebo's jitter."""
 

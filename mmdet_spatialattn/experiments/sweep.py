@@ -33,7 +33,7 @@ from ..io import PathLike, differences, is_empty_folder, read_json, write_json
 from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
 from ..results import Run, SweepResult
-from ..results.sweep import FINISHED
+from ..results.sweep import FINISHED, START
 from .checks import build_checked_model, check_checkpoint, check_data
 from .collect import VERDICT, collect, compare_finished, finished_runs, summarise
 from .config import arm_config, coco_files, run_config, start_config
@@ -48,7 +48,7 @@ from .record import read_record
 from .reopen import read_collected, write_stamp
 from .resumable import final_checkpoint
 from .severities import write_severities
-from .start import START, Start
+from .start import Start
 
 MANIFEST = 'sweep.json'
 """File in the folder of a sweep that names its plan."""

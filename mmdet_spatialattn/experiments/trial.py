@@ -25,7 +25,7 @@ from ..io import read_json, write_json
 from ..registry import MODELS
 from ..results import OVERALL
 from ..tables import points
-from .checks import build_checked_model, check_checkpoint, check_data
+from .checks import build_checked_model, check_data, check_weights
 from .config import CocoFiles, coco_files, read_config
 from .own_data import check_images, classes_of, on_own_data, split_images
 from .placing import PLACES, attention_changes
@@ -133,7 +133,8 @@ def prepare_trial(
     detector.merge_from_dict(dict(overrides))
     move_data_root(detector, root)
     given = _data(detector, data, images, folder)
-    known = _known_classes(load_from)
+    checkpoint = None if load_from is None else load_checkpoint(load_from)
+    known = _known_classes(checkpoint or {})
     classes = _classes(detector, given.test, known, adapt=bool(data))
     notes = []
     if classes != classes_of(detector) or data:
@@ -146,7 +147,7 @@ def prepare_trial(
         **(detector.optim_wrapper.get('paramwise_cfg') or {})
     )
     detector.load_from = None
-    start, fact = _start(detector, load_from, same_classes=known in ((), classes))
+    start, fact = _start(detector, load_from, checkpoint, same_classes=known in ((), classes))
     check_data(detector, *_LOADERS)
     arms = _arms(detector, attention, at)
     for name, changes in arms.items():
@@ -217,11 +218,9 @@ def _checked(files: CocoFiles) -> Annotations:
     return annotations
 
 
-def _known_classes(load_from: Optional[str]) -> tuple[str, ...]:
+def _known_classes(checkpoint: dict[str, Any]) -> tuple[str, ...]:
     """Return the classes that a checkpoint says it was trained on; empty where it does not."""
-    if load_from is None:
-        return ()
-    meta = load_checkpoint(load_from).get('meta') or {}
+    meta = checkpoint.get('meta') or {}
     return tuple((meta.get('dataset_meta') or {}).get('classes') or ())
 
 
@@ -247,7 +246,11 @@ def _imports(config: Config) -> dict[str, Any]:
 
 
 def _start(
-    config: Config, load_from: Optional[str], *, same_classes: bool
+    config: Config,
+    load_from: Optional[str],
+    checkpoint: Optional[dict[str, Any]],
+    *,
+    same_classes: bool,
 ) -> tuple[dict[str, Any], str]:
     """Return the start of the plan, and a line about it.
 
@@ -262,21 +265,21 @@ def _start(
         )
     overrides: dict[str, Any] = {'optim_wrapper.optimizer.lr': _learning_rate(config)}
     trained = f'the detector, trained by its own schedule of {epochs} epochs'
-    if load_from is not None:
+    if load_from and checkpoint:
         path = load_from if '://' in load_from else str(Path(load_from).resolve())
         config.model = without_pretrained(config.model)  # the checkpoint has these weights
         model = build_checked_model(config)
-        check_checkpoint(model, path, 'start')
-        if same_classes and _fits(model, path):
+        check_weights(model, checkpoint, path, 'start')
+        if same_classes and _fits(model, checkpoint):
             return dict(checkpoint=path), f'{load_from}, whose weights all fit'
         overrides['load_from'] = path
         trained += f' from {load_from}, whose heads are of other classes'
     return dict(arm='baseline', epochs=epochs, overrides=overrides), trained
 
 
-def _fits(model: Any, path: str) -> bool:
+def _fits(model: Any, checkpoint: dict[str, Any]) -> bool:
     try:
-        check_checkpoint(model, path, 'test')
+        check_weights(model, checkpoint, 'the checkpoint', 'test')
     except UserError:
         return False
     return True

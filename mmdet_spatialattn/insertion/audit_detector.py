@@ -1,6 +1,6 @@
 """The audit of a whole detector, at the image size of its config."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import torch
@@ -10,6 +10,7 @@ from ..results import Audit
 from .audit import audit_model
 from .dry_run import IMAGE
 from .trial import detector_losses
+from .walk import dictionaries
 
 
 def audit_detector(model: nn.Module, config: Any, size: Optional[Sequence[int]] = None) -> Audit:
@@ -37,7 +38,7 @@ def input_size(config: Any) -> Optional[tuple[int, int]]:
     ``None`` if no step of the pipelines resizes.
     """
     for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
-        for step in _steps(config.get(loader) or {}):
+        for _key, step in dictionaries(config.get(loader) or {}):
             scale: Any = step.get('scale')
             if str(step.get('type')).endswith('Resize') and _is_size(scale):
                 return _pad(config, min(scale), max(scale))
@@ -46,16 +47,6 @@ def input_size(config: Any) -> Optional[tuple[int, int]]:
 
 def _is_size(scale: Any) -> bool:
     return isinstance(scale, (tuple, list)) and all(isinstance(side, int) for side in scale)
-
-
-def _steps(value: Any) -> Iterator[dict]:
-    """Yield every dict inside ``value``, outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _steps(item)
 
 
 def _pad(config: Any, height: int, width: int) -> tuple[int, int]:

@@ -1,14 +1,16 @@
 """What weakens a comparison: a weak baseline, few trainings, small strata, notes on the data."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from ..comparison.verdict import EQUIVALENT, INCONCLUSIVE, LOWEST_AP, NO_VERDICT, ONE_TRAINING
-from ..results import OVERALL, Comparison, Refused, SweepResult
+from ..results import OVERALL, Comparison, Refused, Run, SweepResult
 from ..results.estimates import points_or_missing
-from ..results.sweep import FAILED, PLACEBO
+from ..results.sweep import FAILED, PLACEBO, START
 from ..tables import points
 from .summary import trainings
+from .training_log import has_infinite_loss
 
 
 class Alerts(NamedTuple):
@@ -33,12 +35,17 @@ def comparison_alerts(comparison: Comparison) -> Alerts:
     return Alerts(list(dict.fromkeys(alerts)), list(dict.fromkeys(runs)), _sound(comparison))
 
 
-def sweep_alerts(result: SweepResult) -> Alerts:
-    """Return what weakens a sweep: also its runs without a result, and notes on its doses."""
+def sweep_alerts(result: SweepResult, folder: Path) -> Alerts:
+    """Return what weakens a sweep: also its runs without a result, and notes on its doses.
+
+    Args:
+        result: The result of the sweep.
+        folder: The sweep's folder, with the logs of its trainings.
+    """
     alerts, runs, sound = comparison_alerts(result.comparison)
     notes = result.dose.notes if result.dose else ()
     of_doses = [note for note in notes if note not in runs]
-    alerts = [*_failures(result), *alerts, *of_doses]
+    alerts = [*_failures(result), *_infinite_losses(result, folder), *alerts, *of_doses]
     return Alerts(list(dict.fromkeys(alerts)), runs, sound)
 
 
@@ -68,6 +75,18 @@ def _failures(result: SweepResult) -> Iterator[str]:
             f'failed; its log is {run.log}' if run.state == FAILED else 'is not finished'
         )  # fmt: skip
         yield f'Run {run.name} {ending}. No number on this page includes it.'
+
+
+def _infinite_losses(result: SweepResult, folder: Path) -> Iterator[str]:
+    seeds = (result.plan.start or {}).get('seeds', ())
+    names = [run.name for run in (*(Run(START, seed) for seed in seeds), *result.runs)]
+    runs = [name for name in names if has_infinite_loss(folder / name)]
+    if runs:
+        yield (
+            f'The loss was not finite in {len(runs)} training{"s" if len(runs) > 1 else ""} '
+            f'(first: {runs[0]}): look for targets without width or height, which a crop may '
+            'leave, and for a learning rate that is too high.'
+        )
 
 
 def _is_weak(comparison: Comparison) -> bool:

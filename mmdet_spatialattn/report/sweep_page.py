@@ -89,7 +89,7 @@ def write_sweep_page(
         setup=setup(result),
         plan_file=plan_file(result.plan),
         **comparison_sections(
-            comparison, sweep_alerts(result), control=result.plan.control, ratios=ratios
+            comparison, sweep_alerts(result, folder), control=result.plan.control, ratios=ratios
         ),
         chosen=_first_arm(result),
         tables=sweep_tables(result, costs),

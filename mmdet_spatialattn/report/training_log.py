@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +24,22 @@ def read_losses(folder: PathLike) -> list[tuple[float, float]]:
     Args:
         folder: The folder of the run.
     """
-    losses: dict[int, float] = {}
-    for log in sorted(Path(folder).glob(LOGS)):
-        for line in log.read_text(encoding='utf-8', errors='replace').splitlines():
-            try:
-                entry = json.loads(line)
-                step, loss = int(entry['step']), float(entry['loss'])
-            except (ValueError, TypeError, KeyError):
-                continue
-            if math.isfinite(loss):
-                losses[step] = loss
+    losses = {step: loss for step, loss in _logged(Path(folder)) if math.isfinite(loss)}
     points = np.array(sorted(losses.items())).reshape(-1, 2)
     parts = np.array_split(points, min(len(points), MOST_POINTS) or 1)
     return [(step, loss) for step, loss in (p.mean(axis=0).tolist() for p in parts if len(p))]
+
+
+def has_infinite_loss(folder: PathLike) -> bool:
+    """Return whether a run logged a loss that is infinite or no number."""
+    return not all(math.isfinite(loss) for _step, loss in _logged(Path(folder)))
+
+
+def _logged(folder: Path) -> Iterator[tuple[int, float]]:
+    for log in sorted(folder.glob(LOGS)):
+        for line in log.read_text(encoding='utf-8', errors='replace').splitlines():
+            try:
+                entry = json.loads(line)
+                yield int(entry['step']), float(entry['loss'])
+            except (ValueError, TypeError, KeyError):
+                continue

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WAITING, FINISHED, FAILED = 'waiting', 'finished', 'failed'
 """States of a run."""
 
+START = 'start'
+"""Name of the runs that train the common start, and of their folder."""
+
 PLACEBO = 'placebo'
 """Name of the arm that is added to every plan with a common start: the baseline, jittered."""
 

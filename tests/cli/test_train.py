@@ -129,6 +129,17 @@ def test_two_processes_train_without_a_gpu(tiny, tmp_path, repository):
     assert load_checkpoint(tmp_path / 'out' / 'epoch_1.pth')['meta']['iter'] == 1
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_mixed_precision_trains_on_a_gpu(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(['train', str(tiny.config), '--amp', '--test', '--work-dir', 'out']) == 0
+    (log,) = (path.read_text() for path in Path('out').glob('*/*.log'))
+    assert 'GPU 0' in log and figures(log)
+    weights = load_checkpoint('out/epoch_1.pth')['state_dict']
+    assert all(value.isfinite().all() for value in weights.values())
+
+
 @pytest.mark.slow
 def test_pictures_and_test_time_augmentation(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

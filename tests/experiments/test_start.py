@@ -13,9 +13,9 @@ from mmdet_spatialattn.experiments.identity import check_identity
 from mmdet_spatialattn.experiments.launch import launch
 from mmdet_spatialattn.experiments.plan import Arm, load_plan
 from mmdet_spatialattn.experiments.record import read_record
-from mmdet_spatialattn.experiments.start import JITTER, START
+from mmdet_spatialattn.experiments.start import JITTER
 from mmdet_spatialattn.experiments.sweep import check
-from mmdet_spatialattn.results.sweep import PLACEBO
+from mmdet_spatialattn.results.sweep import PLACEBO, START
 
 from .sets import BASELINE, CBAM, small_plan, small_scenes
 

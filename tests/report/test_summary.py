@@ -12,6 +12,8 @@ from mmdet_spatialattn.results import Bounds, Refused, Run, SweepResult
 from mmdet_spatialattn.results.power import Power, UnitVariance
 from mmdet_spatialattn.tables import points
 
+from .test_training_log import write_log
+
 STORED = Path(__file__).parents[1] / 'data/verdict-version-1.json'
 
 
@@ -76,18 +78,27 @@ def test_the_steps_show_what_more_trainings_would_find(result):
     assert [step.now for step in steps] == [False, True, False]
 
 
-def test_alerts_name_a_weak_baseline_single_trainings_and_failed_runs(result):
+def test_alerts_name_a_weak_baseline_single_trainings_and_failed_runs(result, tmp_path):
     comparison = result.comparison
     base = comparison.arms[comparison.baseline]
     base.metrics['overall']['AP'] = 0.01
     weak = replace(base, runs=base.runs[:1])
     comparison = replace(comparison, arms={**comparison.arms, comparison.baseline: weak})
     result = replace(result, comparison=comparison, runs=(Run('x', 0, 'failed'),))
-    alerts = sweep_alerts(result).alerts
+    alerts = sweep_alerts(result, tmp_path).alerts
     assert alerts[0].startswith('Run x/seed_0 failed; its log is x/seed_0/log.txt.')
     assert 'next to nothing (AP 1.0, below 5.0)' in alerts[1]
     assert alerts[2].startswith('An arm was trained only once.')
     assert 'detects something' not in comparison_alerts(comparison).sound
+
+
+def test_an_infinite_loss_is_an_alert(result, tmp_path):
+    assert not any('finite' in alert for alert in sweep_alerts(result, tmp_path).alerts)
+    result = replace(result, plan=replace(result.plan, start={'arm': 'x', 'seeds': [0]}))
+    for name in ('start/seed_0', result.runs[0].name):
+        write_log(tmp_path / name, 'a', [(1, 0.5), (2, float('inf'))])
+    (alert,) = (alert for alert in sweep_alerts(result, tmp_path).alerts if 'finite' in alert)
+    assert alert.startswith('The loss was not finite in 2 trainings (first: start/seed_0)')
 
 
 def test_notes_on_single_runs_stand_apart(result):
