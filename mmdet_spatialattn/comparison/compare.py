@@ -41,7 +41,7 @@ from .effects import LooksTaken, Seeds
 from .estimator import ByArm, Estimator
 from .inference import LEVEL, POWER
 from .prospects import Decisions, follow_looks, last_look, look_of, notes_on_reach, powers_of
-from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
+from .runs import Arms, check_arms, check_seeds, evaluate_arms, join_alike, notes_on_runs
 from .sequential import Plan
 from .verdict import Evidence, judge
 
@@ -242,9 +242,9 @@ class _Comparer:
             refusal = task.refusal(scope)
             if refusal is not None:
                 yield f'nothing is concluded from {refusal}'
+        results = (run for runs in self.runs.values() for run in runs)
+        yield from join_alike(note for run in results for note in run.evaluation.notes)
         for arm, runs in self.runs.items():
-            for run in runs:
-                yield from run.evaluation.notes
             if _any_equal(run.replicates[CurveKey(Scope(), 'AP')] for run in runs):
                 yield f"'{arm}' has runs with the same detections: were the seeds the same?"
         yield from notes_on_runs({arm: len(runs) for arm, runs in self.runs.items()})

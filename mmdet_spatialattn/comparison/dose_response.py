@@ -33,7 +33,7 @@ from ..results import (
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
 from .effects import RunKeys, Runs, Seeds, effects, refused_alike
 from .inference import LEVEL, average
-from .runs import Arms, check_arms, check_seeds, evaluate_arms, notes_on_runs
+from .runs import Arms, check_arms, check_seeds, evaluate_arms, join_alike, notes_on_runs
 
 N_SUMMARIES = 2
 """Columns behind the doses: mPC and rPC."""
@@ -220,7 +220,7 @@ def _notes(
     notes = [
         *task.annotations.notes,
         *(f'nothing is concluded from {refusal}' for refusal in refusals),
-        *(note for results in runs.values() for run in results for note in run.notes),
+        *join_alike(note for results in runs.values() for run in results for note in run.notes),
         *notes_on_runs({arm: len(results) for arm, results in runs.items()}),
     ]
     return tuple(dict.fromkeys(notes))

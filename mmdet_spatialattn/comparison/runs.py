@@ -1,7 +1,9 @@
 """The arms of a comparison: checked, and evaluated run by run."""
 
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Optional, TypeVar
 
@@ -131,6 +133,21 @@ def evaluate_arms(
                 results[arm].append(result)
     next(steps, None)  # lets the progress bar end
     return results
+
+
+def join_alike(notes: Iterable[str]) -> Iterator[str]:
+    """Yield notes on runs; those that differ only by the run and by numbers become one.
+
+    Example:
+        >>> list(join_alike(['a.json: 3 images are capped', 'b.json: 4 images are capped']))
+        ['a.json: 3 images are capped (1 other run alike)']
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for note in dict.fromkeys(notes):
+        groups[re.sub(r'\d+', '', note.rpartition(': ')[2])].append(note)
+    for first, *others in groups.values():
+        number = len(others)
+        yield first + (f' ({number} other run{"s" if number > 1 else ""} alike)' if number else '')
 
 
 def notes_on_runs(numbers: Mapping[str, int]) -> Iterator[str]:

@@ -276,8 +276,12 @@ def _notes(task: EvaluationTask, detections: Detections, matches: Matches) -> It
     full = len(np.unique(matches.image[matches.rank == cap - 1]))
     if full:
         excess = len(detections) - len(matches.order)
+        beyond = (
+            f'{excess} detections beyond it are not counted; raise max_detections to count them'
+            if excess
+            else "the detector's own limit (max_per_img) may have cut off others"
+        )
         yield (
             f'{detections.source}: {full} images reach the cap of {cap} detections of a class; '
-            f'{excess} detections beyond it are not counted (COCO counts no more; raise '
-            'max_detections to count them)'
+            f'{beyond}'
         )

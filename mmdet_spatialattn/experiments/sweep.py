@@ -29,7 +29,7 @@ from ..comparison import warm_up
 from ..compat.doctor import require_host
 from ..errors import UserError, error_prefix, require
 from ..evaluation import EvaluationTask
-from ..io import PathLike, differences, is_empty_folder, read_json, write_json
+from ..io import PathLike, differences, read_json, write_json
 from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
 from ..results import Run, SweepResult
@@ -361,8 +361,12 @@ def _check_folder(plan: Plan, folder: Path) -> None:
         changes = differences(stored, protocol(plan))
         if changes:
             raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
-    elif folder.exists() and not is_empty_folder(folder):
-        raise UserError(f'{folder} holds other files: give another folder')
+    elif folder.exists():
+        runs = {START, *(arm.name for arm in plan.arms)}  # these may have been copied into it
+        others = sorted({path.name for path in folder.glob('*')} - runs)
+        if others or not folder.is_dir():
+            names = ', '.join(others[:3]) or 'it is a file'
+            raise UserError(f'{folder} holds other files ({names}): give another folder')
 
 
 def _runs_of(plan: Plan) -> dict[str, list[Run]]:

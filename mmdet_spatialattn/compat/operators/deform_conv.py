@@ -217,10 +217,11 @@ def _arguments(
     bias: Optional[Tensor],
     geometry: _Geometry,
 ) -> tuple[Tensor, ...]:
-    """Return the tensors that torchvision takes, with finite offsets."""
-    # With an offset of NaN, torchvision reads outside of the memory of the map.
-    far = -float(sum(input.shape[2:]) + geometry.pad_h + geometry.pad_w)
-    offset = widen(offset).nan_to_num(nan=far, posinf=far, neginf=far)
+    """Return the tensors that torchvision takes, with offsets that lead to places."""
+    # With an offset of NaN, or on CUDA one too large for its integers, torchvision reads outside
+    # of the memory of the map. Everything so far away samples 0.
+    far = float(sum(input.shape[2:]) + geometry.pad_h + geometry.pad_w)
+    offset = widen(offset).nan_to_num(nan=-far).clamp(-far, far)
     mask = input.new_zeros(len(input), 1) if mask is None else mask
     bias = input.new_zeros(len(weight)) if bias is None else bias
     return widen(input), widen(weight), offset, widen(mask), widen(bias)

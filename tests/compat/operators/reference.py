@@ -6,12 +6,18 @@ Maps are nested as ``map[c][y][x]``, regions are rows ``(batch index, x1, y1, x2
 import math
 
 import torch
+from torch import autograd
 
 
 def random(*shape, seed=0):
     """Normal numbers, always the same."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=generator, dtype=torch.double)
+
+
+def gradcheck(function, inputs):
+    """Whether gradients are right; on a GPU, sums in any order differ by rounding."""
+    return autograd.gradcheck(function, inputs, nondet_tol=1e-8)
 
 
 def iou(a, b, offset=0, foreground=False):

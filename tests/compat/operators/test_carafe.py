@@ -3,10 +3,9 @@
 import pytest
 import torch
 from mmcv.ops import CARAFEPack, carafe, carafe_naive
-from torch.autograd import gradcheck
 
 from . import reference
-from .reference import random
+from .reference import gradcheck, random
 
 CASES = [(3, 1, 2), (5, 2, 2), (3, 4, 3), (1, 1, 1)]  # kernel, groups, scale
 

@@ -4,10 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmcv.ops import DeformConv2dPack, deform_conv2d, modulated_deform_conv2d
-from torch.autograd import gradcheck
 
 from . import reference
-from .reference import random
+from .reference import gradcheck, random
 
 # stride, padding, dilation, groups, deformable groups; kernel (2, 3) tells height from width
 CASES = [

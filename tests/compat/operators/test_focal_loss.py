@@ -3,10 +3,9 @@
 import pytest
 import torch
 from mmcv.ops import sigmoid_focal_loss, softmax_focal_loss
-from torch.autograd import gradcheck
 
 from . import reference
-from .reference import random
+from .reference import gradcheck, random
 
 FOCAL = [
     (sigmoid_focal_loss, reference.sigmoid_focal_loss),

@@ -2,10 +2,9 @@
 
 import torch
 from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
-from torch.autograd import gradcheck
 
 from . import reference
-from .reference import random
+from .reference import gradcheck, random
 
 SHAPES = [(4, 5), (2, 3)]
 

@@ -3,10 +3,9 @@
 import pytest
 import torch
 from mmcv.ops import DeformRoIPoolPack, deform_roi_pool, roi_align, roi_pool
-from torch.autograd import gradcheck
 
 from . import reference
-from .reference import random
+from .reference import gradcheck, random
 
 SIZE = (2, 3)
 # Batch indices out of order; fractions; over the border; outside; without area; smaller than a
