@@ -23,7 +23,10 @@ def to_markdown(text: str) -> str:
 
 def _markup(role: re.Match) -> str:
     kind, content = role.groups()
-    return convert(' '.join(content.split())) if kind == 'math' else f'`{content}`'
+    if kind != 'math':
+        return f'`{content}`'
+    # Within a span it stays in its sentence: Markdown takes a line that begins with <math> as HTML.
+    return f'<span class="formula">{convert(" ".join(content.split()))}</span>'
 
 
 class Docstrings(griffe.Extension):
