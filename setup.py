@@ -17,11 +17,15 @@ HOST = ['mmdet>=3.3,<3.4', 'mmengine>=0.10.3,<0.11', 'mmcv-lite>=2.0.0rc4,<2.2']
 DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
 REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
 COMPLETION = ['shtab']  # completion of commands by the shell
+DOCS = ['latex2mathml', 'mkdocs-material', 'mkdocstrings[python]']
 TEST = [
     *COMPLETION,
+    *DOCS,
     'hypothesis',
     'import-linter',
+    'ipykernel',
     'mypy',
+    'nbmake',
     'onnx',
     'onnxruntime',
     'onnxscript',
@@ -80,6 +84,7 @@ setup(
     extras_require={
         'completion': COMPLETION,
         'demo': DEMO,
+        'docs': DOCS,
         'lite': [*HOST, *DEMO, *REPORT],  # all that the commands need
         'report': REPORT,
         'test': TEST,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ['tests.browser']
 os.environ.pop('COLUMNS', None)  # pytest-xdist sets 80, at which tables fold
 
 

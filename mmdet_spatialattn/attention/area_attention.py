@@ -44,7 +44,7 @@ class AreaAttention(SpatialAttention):
 
     Raises:
         UserError: ``num_heads`` does not divide ``C``, ``areas`` is less than 1, or ``kernel_size``
-        is even.
+            is even.
 
     Example:
         >>> AreaAttention(64)(torch.rand(2, 64, 20, 13)).shape

@@ -210,7 +210,7 @@ class GuidedAttention(SpatialAttention):
 
     Raises:
         UserError: ``in_channels`` or ``guide_channels`` is not a positive integer; in the forward
-        pass, the guide has other channels or another batch size.
+            pass, the guide has other channels or another batch size.
     """
 
     family = 'guided'

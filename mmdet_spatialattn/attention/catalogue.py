@@ -112,7 +112,7 @@ def build_attention(name: str, in_channels: int, **kwargs) -> SpatialAttention:
 
     Raises:
         UserError: No module has this name, it has no such argument, or an argument has a wrong
-        value.
+            value.
 
     Example:
         >>> type(build_attention('CBAM', 64, reduction=8)).__name__
@@ -153,7 +153,7 @@ def to_json() -> str:
 
 
 def attention_table() -> str:
-    """Return the table of all modules for the README."""
+    """Return the table of all modules for the documentation."""
     lines = ['| module | family | parameters at 256 channels | at the start | cost |']
     lines.append('|---|---|---:|---|---|')
     for record in list_attention():

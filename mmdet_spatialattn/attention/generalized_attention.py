@@ -48,7 +48,8 @@ class GeneralizedAttention(SpatialAttention):
 
     Raises:
         UserError: ``num_heads`` is more than ``C``, a stride is less than 1, ``attention_type`` is
-        not four digits of 0 and 1, or a relative position is asked for and 4 does not divide ``C``.
+            not four digits of 0 and 1, or a relative position is asked for and 4 does not divide
+            ``C``.
 
     Example:
         >>> GeneralizedAttention(64)(torch.rand(2, 64, 20, 13)).shape

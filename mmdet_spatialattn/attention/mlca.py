@@ -39,7 +39,7 @@ class MLCA(SpatialAttention):
 
     Raises:
         UserError: ``kernel_size`` is even, ``local_size`` is less than 1, or ``local_weight`` is
-        not between 0 and 1.
+            not between 0 and 1.
 
     Example:
         >>> MLCA(64)(torch.rand(2, 64, 20, 13)).shape

@@ -40,7 +40,7 @@ class SCSA(SpatialAttention):
 
     Raises:
         UserError: ``num_heads`` or the number of ``kernel_sizes`` does not divide ``C``, one of
-        ``kernel_sizes`` is even, or ``window`` is less than 1.
+            ``kernel_sizes`` is even, or ``window`` is less than 1.
 
     Example:
         >>> SCSA(64)(torch.rand(2, 64, 20, 13)).shape

@@ -39,7 +39,7 @@ class SpatialGate(SpatialAttention):
 
     Raises:
         UserError: ``pooling`` is empty or unknown, ``kernel_size`` is even, or there is a norm
-        without a convolution.
+            without a convolution.
 
     Example:
         >>> SpatialGate(64)(torch.rand(2, 64, 20, 13)).shape

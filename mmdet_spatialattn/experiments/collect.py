@@ -2,7 +2,7 @@
 
 ``verdict.json`` is a function of the plan and of the runs: a sweep that was interrupted and one
 that was not write the same. Measured times differ between measurements; they stand in
-``cost.json``. The README beside this file describes both.
+``cost.json``. ``docs/experiments.md`` describes both.
 """
 
 import os

@@ -102,7 +102,7 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
     lines = [
         f'**{title}**, {_ESTIMANDS[content.get("Estimand", "trained")]}: '
         f'{data["objects"]} objects in {data["images"]} test images, '
-        f'{data["strata"][most]["objects"]} of them {most}; [{name}]({name}){_detectable(content)}',
+        f'{data["strata"][most]["objects"]} of them {most}; `{name}`{_detectable(content)}',
         '',
         f'| arm | seeds | AP | effect | effect, {most} | clutter gain | features changed | verdict '
         '| parameters | FLOPs |',

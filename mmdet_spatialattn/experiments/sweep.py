@@ -77,7 +77,7 @@ def run_sweep(
 
     Args:
         plan: The plan.
-        folder: Folder of the sweep; the README beside this file lists what it holds afterwards.
+        folder: Folder of the sweep; ``docs/experiments.md`` lists what it holds afterwards.
         jobs: Number of runs at a time; they divide the processors.
         device: ``'cpu'``, ``'cuda'``, or ``'auto'`` for a GPU where there is one.
         progress: Shows the progress.

@@ -11,7 +11,7 @@ truth is the same metric on a test set as large as can be, averaged over many se
 *Coverage* is how often the 95 % interval holds the truth, where the arms differ; *A/A* how often
 two arms with the same truth are called different at the 5 % level. 200 replicates do: an interval
 takes its standard error from them and nothing else, and they tell it to 5 %. The table of the
-comparison's README is made from the file that --json writes.
+documentation is made from the file that --json writes.
 """
 
 import argparse

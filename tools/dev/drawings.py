@@ -1,4 +1,4 @@
-"""Draw the placements: a bottleneck with its stage, and an FPN, as SVG beside the README.
+"""Draw the placements: a bottleneck with its stage, and an FPN, as SVG for the documentation.
 
 python tools/dev/drawings.py            write
 python tools/dev/drawings.py --check    exit 1 when a drawing is not current
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Optional
 
-FOLDER = Path(__file__).resolve().parents[2] / 'mmdet_spatialattn' / 'insertion'
+FOLDER = Path(__file__).resolve().parents[2] / 'docs'
 INK, HOST, MARK, PAPER = '#24292f', '#eaeef2', '#b35900', '#ffffff'
 
 

@@ -5,8 +5,9 @@
 
 A table is the text between ``<!-- generated: NAME -->`` and ``<!-- end -->`` in any Markdown file
 of the repository. NAME is a key of BLOCKS; its value is ``'module:function'``, which returns
-Markdown. The module is one of the package, or a script beside this one. The files of FILES are
-generated as a whole.
+Markdown. In ``<!-- generated: NAME ARGUMENT -->`` the second word is the function's argument. The
+module is one of the package, or a script beside this one. The files of FILES are generated as a
+whole.
 """
 
 import argparse
@@ -26,11 +27,12 @@ BLOCKS: dict[str, str] = {
     'operators': 'mmdet_spatialattn.compat.operators.table:markdown',
     'results': 'mmdet_spatialattn.experiments.metafile:results_tables',
     'attention-table': 'mmdet_spatialattn.attention.catalogue:attention_table',
+    'verdict': 'verdict_examples:markdown',
 }
 FILES = {
     'mmdet_spatialattn/attention/catalogue.json': 'mmdet_spatialattn.attention.catalogue:to_json'
 }
-BLOCK = re.compile(r'(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)', re.DOTALL)
+BLOCK = re.compile(r'(<!-- generated: ([\w-]+)(?: ([\w-]+))? -->\n).*?(<!-- end -->)', re.DOTALL)
 
 sys.path.append(str(ROOT / 'tools/dev'))
 
@@ -39,19 +41,20 @@ def render(text: str) -> str:
     """Return ``text`` with the content of every generated block updated."""
 
     def fill(match: re.Match) -> str:
-        return f'{match.group(1)}{_content(BLOCKS[match.group(2)])}\n{match.group(3)}'
+        start, name, argument, end = match.groups()
+        return f'{start}{_content(BLOCKS[name], *filter(None, [argument]))}\n{end}'
 
     return BLOCK.sub(fill, text)
 
 
-def _content(source: str) -> str:
+def _content(source: str, *arguments: str) -> str:
     module, function = source.split(':')
-    return getattr(importlib.import_module(module), function)().strip()
+    return getattr(importlib.import_module(module), function)(*arguments).strip()
 
 
 def documents() -> list[Path]:
     """Return the Markdown files that may contain generated blocks."""
-    folders = ('mmdet_spatialattn', 'configs', 'tools')
+    folders = ('docs', 'mmdet_spatialattn', 'configs', 'tools')
     return [*ROOT.glob('*.md'), *(path for f in folders for path in (ROOT / f).rglob('*.md'))]
 
 

@@ -1,6 +1,6 @@
 """Draw the effects and the clutter gains of the recorded results as SVG.
 
-python tools/dev/results_figure.py            write configs/results.svg
+python tools/dev/results_figure.py            write docs/results.svg
 python tools/dev/results_figure.py --check    exit 1 if the file and the metafiles differ
 
 Arms that were trained with one seed only are left out.
@@ -30,7 +30,7 @@ matplotlib.rcParams.update(
 
 import matplotlib.pyplot as plt  # noqa: E402  after the backend is chosen
 
-OUT = ROOT / 'configs/results.svg'
+OUT = ROOT / 'docs/results.svg'
 QUANTITIES = ('effect on AP', 'clutter gain')
 COLOURS = {'better': '#228833', 'worse': '#bb5566', 'open': '#5b6770'}
 SIGNIFICANT = 0.05
