@@ -15,31 +15,31 @@ from .backend import describe, fuses, fusion
 if hasattr(torch.library, 'custom_op'):  # from torch 2.4 on
     from . import operators
 
-__all__ = ['channel_mean_max', 'describe', 'fuses', 'fusion', 'map_mean', 'map_mean_max', 'scale']
+__all__ = ['channel_statistics', 'describe', 'fuses', 'fusion', 'map_statistics', 'scale']
 
 
-def map_mean(x: Tensor) -> Tensor:
-    """Return the mean over ``H, W``, ``(N, C, 1, 1)``."""
+def map_statistics(x: Tensor, *names: str) -> list[Tensor]:
+    """Return ``'mean'`` or ``'max'`` over ``H, W``, as named: each ``(N, C, 1, 1)``."""
     if not fuses(x):
-        return x.mean((2, 3), keepdim=True)
-    return operators.statistics_of_map(x, False)[0].to(x.dtype)
+        return [_pool(x, name, (2, 3)) for name in names]
+    mean, most, _ = operators.statistics_of_map(x, 'max' in names)
+    return [(mean if name == 'mean' else most).to(x.dtype) for name in names]
 
 
-def map_mean_max(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and maximum over ``H, W``, each ``(N, C, 1, 1)``."""
-    if not fuses(x):
-        return x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
-    mean, most, _ = operators.statistics_of_map(x, True)
-    return mean.to(x.dtype), most.to(x.dtype)
+def channel_statistics(x: Tensor, *names: str, gate: Optional[Tensor] = None) -> list[Tensor]:
+    """Return ``'mean'`` or ``'max'`` over ``C``, as named: each ``(N, 1, H, W)``.
 
-
-def channel_mean_max(x: Tensor, gate: Optional[Tensor] = None) -> tuple[Tensor, Tensor]:
-    """Return mean and maximum over ``C`` of ``x`` times a channel gate, each ``(N, 1, H, W)``."""
+    With the gate of a channel, ``(N, C, 1, 1)``, they are those of ``x * gate``.
+    """
     if not fuses(x):
         x = x if gate is None else x * gate
-        return x.mean(1, keepdim=True), x.amax(1, keepdim=True)
+        return [_pool(x, name, (1,)) for name in names]
     mean, most, _ = operators.statistics_of_channels(x, gate)
-    return mean.to(x.dtype), most.to(x.dtype)
+    return [(mean if name == 'mean' else most).to(x.dtype) for name in names]
+
+
+def _pool(x: Tensor, name: str, axes: tuple[int, ...]) -> Tensor:
+    return x.mean(axes, keepdim=True) if name == 'mean' else x.amax(axes, keepdim=True)
 
 
 def scale(
@@ -47,7 +47,7 @@ def scale(
     channel: Optional[Tensor] = None,
     spatial: Optional[Tensor] = None,
     *,
-    combine: str = 'multiply',
+    rule: str = 'multiply',
     alpha: Optional[Tensor] = None,
 ) -> Tensor:
     r"""Return ``x`` times gates, or ``alpha`` of the way from ``x`` to that.
@@ -56,11 +56,11 @@ def scale(
         x: ``(N, C, H, W)``.
         channel: Gate :math:`c` of the channels, ``(N, C, 1, 1)``.
         spatial: Gate :math:`s` of the locations, ``(N, 1, H, W)``.
-        combine: How both gates act: ``'multiply'`` :math:`x c s`, ``'add'`` :math:`x (c + s)`,
+        rule: How both gates act: ``'multiply'`` :math:`x c s`, ``'add'`` :math:`x (c + s)`,
             ``'max'`` :math:`\max(x c, x s)`, ``'amplify_product'``
             :math:`x (1 + \sigma(c s))`, ``'amplify_sum'`` :math:`x (1 + \sigma(c + s))`.
         alpha: Scalar; the result is exactly ``x`` at 0 and exactly the scaled map at 1.
     """
     if not fuses(x):
-        return reference.scale(x, channel, spatial, combine, alpha)
-    return operators.scale(x, channel, spatial, combine, alpha)
+        return reference.scale(x, channel, spatial, rule, alpha)
+    return operators.scale(x, channel, spatial, rule, alpha)

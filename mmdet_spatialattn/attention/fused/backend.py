@@ -4,7 +4,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
-from importlib import util
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ def _obstacle() -> str:
         return f'torch {torch.__version__} is older than 2.4'
     if not torch.cuda.is_available():
         return 'there is no CUDA device'
-    if util.find_spec('triton') is None:
+    if find_spec('triton') is None:
         return 'triton is not installed'
     return ''
 
@@ -39,7 +39,12 @@ def fuses(x: Tensor) -> bool:
 
     A graph that is exported keeps PyTorch's own operators, which run everywhere.
     """
-    return not _State.obstacle and x.is_cuda and x.dtype in TYPES and not _is_exporting()
+    return runs_kernels(x) and not _is_exporting()
+
+
+def runs_kernels(x: Tensor) -> bool:
+    """Return whether an operator called with ``x`` runs a kernel, rather than the reference."""
+    return not _State.obstacle and x.is_cuda and x.dtype in TYPES
 
 
 def describe() -> str:

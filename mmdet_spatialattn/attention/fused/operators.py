@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .backend import TYPES, give_up
+from .backend import give_up, runs_kernels
 
 _STATISTICS = '(Tensor mean, Tensor most, Tensor ties)'
 _GRADIENTS = 'Tensor most, Tensor ties, Tensor d_mean, Tensor d_most'
-_GATES = 'Tensor? channel, Tensor? spatial, str combine, Tensor? alpha'
+_GATES = 'Tensor? channel, Tensor? spatial, str rule, Tensor? alpha'
 
 
 def _operator(name: str, schema: str) -> Any:
@@ -22,7 +22,7 @@ def _operator(name: str, schema: str) -> Any:
     plain = getattr(reference, name)
 
     def run(first: Tensor, *rest: Any) -> Any:
-        if first.is_cuda and first.dtype in TYPES:
+        if runs_kernels(first):
             try:
                 from . import triton_kernels
 
@@ -67,7 +67,7 @@ def _(x, maximum):  # type: ignore[no-untyped-def]
 
 @statistics_of_map_backward.register_fake
 def _(x, *rest):  # type: ignore[no-untyped-def]
-    return torch.empty_like(x)
+    return _map_like(x)
 
 
 @statistics_of_channels.register_fake
@@ -78,21 +78,25 @@ def _(x, gate):  # type: ignore[no-untyped-def]
 
 @statistics_of_channels_backward.register_fake
 def _(x, gate, *rest):  # type: ignore[no-untyped-def]
-    return torch.empty_like(x), _empty_like(gate, x)
+    return _map_like(x), _gate_like(gate, x)
 
 
 @scale.register_fake
 def _(x, *rest):  # type: ignore[no-untyped-def]
-    return torch.empty_like(x)
+    return _map_like(x)
 
 
 @scale_backward.register_fake
-def _(d_y, x, channel, spatial, combine, alpha):  # type: ignore[no-untyped-def]
-    gates = (_empty_like(gate, x) for gate in (channel, spatial, alpha))
-    return (torch.empty_like(x), *gates)
+def _(d_y, x, channel, spatial, rule, alpha):  # type: ignore[no-untyped-def]
+    gates = (_gate_like(gate, x) for gate in (channel, spatial, alpha))
+    return (_map_like(x), *gates)
 
 
-def _empty_like(gate, x):  # type: ignore[no-untyped-def]
+def _map_like(x: Tensor) -> Tensor:
+    return torch.empty_like(x, memory_format=reference.memory_format(x))
+
+
+def _gate_like(gate, x):  # type: ignore[no-untyped-def]
     return x.new_empty(0) if gate is None else gate.new_empty(gate.shape)
 
 
@@ -124,16 +128,15 @@ def _channels_gradient(ctx, d_mean, d_most, _):  # type: ignore[no-untyped-def]
 
 
 def _keep_gates(ctx, inputs, output):  # type: ignore[no-untyped-def]
-    x, channel, spatial, ctx.combine, alpha = inputs
+    x, channel, spatial, ctx.rule, alpha = inputs
     ctx.save_for_backward(x, channel, spatial, alpha)
 
 
 def _scale_gradient(ctx, d_y):  # type: ignore[no-untyped-def]
     x, channel, spatial, alpha = ctx.saved_tensors
-    d_x, *d_gates = scale_backward(d_y, x, channel, spatial, ctx.combine, alpha)
+    d_x, *d_gates = scale_backward(d_y, x, channel, spatial, ctx.rule, alpha)
     d_channel, d_spatial, d_alpha = (
-        None if gate is None else d_gate
-        for gate, d_gate in zip((channel, spatial, alpha), d_gates)
+        None if gate is None else d_gate for gate, d_gate in zip((channel, spatial, alpha), d_gates)
     )
     return d_x, d_channel, d_spatial, None, d_alpha
 

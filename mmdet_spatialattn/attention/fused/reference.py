@@ -56,27 +56,25 @@ def scale(
     x: Tensor,
     channel: Optional[Tensor],
     spatial: Optional[Tensor],
-    combine: str,
+    rule: str,
     alpha: Optional[Tensor],
 ) -> Tensor:
     """Return ``x`` times the gates; with ``alpha``, that far on the way from ``x`` to it."""
-    y = _scaled(x, channel, spatial, combine).to(x.dtype)
+    y = _scaled(x, channel, spatial, rule).to(x.dtype)
     return y if alpha is None else torch.lerp(x, y, alpha.to(x.dtype))
 
 
-def _scaled(
-    x: Tensor, channel: Optional[Tensor], spatial: Optional[Tensor], combine: str
-) -> Tensor:
+def _scaled(x: Tensor, channel: Optional[Tensor], spatial: Optional[Tensor], rule: str) -> Tensor:
     if channel is None or spatial is None:
         gate = spatial if channel is None else channel
         return x if gate is None else x * gate
-    if combine == 'multiply':
+    if rule == 'multiply':
         return x * channel * spatial
-    if combine == 'add':
+    if rule == 'add':
         return x * (channel + spatial)
-    if combine == 'max':
+    if rule == 'max':
         return torch.maximum(x * channel, x * spatial)
-    score = channel * spatial if combine == 'amplify_product' else channel + spatial
+    score = channel * spatial if rule == 'amplify_product' else channel + spatial
     return torch.addcmul(x, x, score.sigmoid())
 
 
@@ -85,11 +83,11 @@ def scale_backward(
     x: Tensor,
     channel: Optional[Tensor],
     spatial: Optional[Tensor],
-    combine: str,
+    rule: str,
     alpha: Optional[Tensor],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     value, d_y = accurate(x), accurate(d_y)
-    factor, by_channel, by_spatial = _factor(value, channel, spatial, combine)
+    factor, by_channel, by_spatial = _factor(value, channel, spatial, rule)
     d_factor = d_y * value
     d_alpha = x.new_empty(0)
     if alpha is not None:
@@ -105,22 +103,22 @@ def scale_backward(
 
 
 def _factor(
-    x: Tensor, channel: Optional[Tensor], spatial: Optional[Tensor], combine: str
+    x: Tensor, channel: Optional[Tensor], spatial: Optional[Tensor], rule: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the factor of ``x`` and its derivatives by the two gates."""
     one = x.new_ones(())
     channel = one if channel is None else channel
     spatial = one if spatial is None else spatial
-    if combine == 'multiply':
+    if rule == 'multiply':
         return channel * spatial, spatial, channel
-    if combine == 'add':
+    if rule == 'add':
         return channel + spatial, one, one
-    if combine == 'max':
+    if rule == 'max':
         share = ((x * channel - x * spatial).sign() + 1) / 2
         return share * channel + (1 - share) * spatial, share, 1 - share
-    gate = (channel * spatial if combine == 'amplify_product' else channel + spatial).sigmoid()
+    gate = (channel * spatial if rule == 'amplify_product' else channel + spatial).sigmoid()
     slope = gate * (1 - gate)
-    if combine == 'amplify_product':
+    if rule == 'amplify_product':
         return 1 + gate, slope * spatial, slope * channel
     return 1 + gate, slope, slope
 
@@ -128,3 +126,9 @@ def _factor(
 def accurate(x: Tensor) -> Tensor:
     """Return ``x`` in float32 at least: half-precision values are summed and compared there."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def memory_format(x: Tensor) -> torch.memory_format:
+    """Return the layout in which a result of the size of ``x`` is written."""
+    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format

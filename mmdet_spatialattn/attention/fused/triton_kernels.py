@@ -7,12 +7,14 @@ in registers; sums over the positions are written per block and added at the end
 All arithmetic is in float32.
 """
 
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+
+from .reference import memory_format
 
 TILE = 4096
 """Elements that a program handles at once."""
@@ -80,9 +82,7 @@ def statistics_of_channels_backward(
     d_x = torch.empty_like(x)
     parts = None if gate is None else _parts(x, grid)
     small = (value.contiguous() for value in (most, ties, d_mean, d_most))
-    _statistics_of_channels_backward[grid](
-        x, _packed(gate), *small, d_x, parts, *sizes, *blocks
-    )
+    _statistics_of_channels_backward[grid](x, _packed(gate), *small, d_x, parts, *sizes, *blocks)
     return d_x, _total(parts, gate, x)
 
 
@@ -90,13 +90,13 @@ def scale(
     x: Tensor,
     channel: Optional[Tensor],
     spatial: Optional[Tensor],
-    combine: str,
+    rule: str,
     alpha: Optional[Tensor],
 ) -> Tensor:
     x = _dense(x)
     grid, sizes, blocks = _by_position(x)
     y = torch.empty_like(x)
-    _scale[grid](x, _packed(channel), _packed(spatial), alpha, y, *sizes, combine, *blocks)
+    _scale[grid](x, _packed(channel), _packed(spatial), alpha, y, *sizes, rule, *blocks)
     return y
 
 
@@ -105,11 +105,11 @@ def scale_backward(
     x: Tensor,
     channel: Optional[Tensor],
     spatial: Optional[Tensor],
-    combine: str,
+    rule: str,
     alpha: Optional[Tensor],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x = _dense(x)
-    d_y = d_y.contiguous(memory_format=_memory_format(x))
+    d_y = d_y.contiguous(memory_format=memory_format(x))
     grid, sizes, blocks = _by_position(x)
     d_x = torch.empty_like(x)
     of_channel = None if channel is None else _parts(x, grid)
@@ -117,7 +117,7 @@ def scale_backward(
     of_alpha = None if alpha is None else x.new_empty(len(x), grid[0], dtype=torch.float32)
     _scale_backward[grid](
         d_y, x, _packed(channel), _packed(spatial), alpha, d_x, of_channel, of_spatial, of_alpha,
-        *sizes, combine, *blocks,
+        *sizes, rule, *blocks,
     )  # fmt: skip
     return (
         d_x,
@@ -127,13 +127,8 @@ def scale_backward(
     )
 
 
-def _memory_format(x: Tensor) -> torch.memory_format:
-    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if last else torch.contiguous_format
-
-
 def _dense(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=_memory_format(x))
+    return x.contiguous(memory_format=memory_format(x))
 
 
 def _packed(gate: Optional[Tensor]) -> Optional[Tensor]:
@@ -143,16 +138,15 @@ def _packed(gate: Optional[Tensor]) -> Optional[Tensor]:
 def _geometry(x: Tensor) -> tuple[int, int, int, tuple[int, int]]:
     """Return ``N``, ``C``, ``P`` and the strides of a channel and of a position."""
     n, c, h, w = x.shape
-    channels_last = _memory_format(x) == torch.channels_last
+    channels_last = memory_format(x) == torch.channels_last
     return n, c, h * w, (1, c) if channels_last else (h * w, 1)
 
 
 def _by_position(x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, int]]:
     """Return the grid of blocks of positions, the sizes and strides, and the shape of a tile."""
     n, c, p, strides = _geometry(x)
-    largest = 64 if strides[0] == 1 else 256
-    wanted = triton.next_power_of_2(max(n * p // PROGRAMS, 1))
-    block_p = max(min(largest, wanted), 16)
+    wide, narrow = (64, 16) if strides[0] == 1 else (256, 32)
+    block_p = wide if n * p >= wide * PROGRAMS else narrow
     block_c = min(triton.next_power_of_2(c), TILE // block_p)
     return (triton.cdiv(p, block_p), n), (c, p, *strides), (block_c, block_p)
 
@@ -323,23 +317,23 @@ def _statistics_of_channels_backward(
 
 
 @triton.jit
-def _factor(x, channel, spatial, COMBINE: tl.constexpr):
+def _factor(x, channel, spatial, RULE: tl.constexpr):
     """Return the factor of ``x`` and its derivatives by the two gates."""
-    if COMBINE == 'multiply':
+    if RULE == 'multiply':
         return channel * spatial, spatial, channel
-    elif COMBINE == 'add':
+    elif RULE == 'add':
         return channel + spatial, 1.0, 1.0
-    elif COMBINE == 'max':
+    elif RULE == 'max':
         first = x * channel
         second = x * spatial
         share = tl.where(first > second, 1.0, tl.where(first == second, 0.5, 0.0))
         return share * channel + (1.0 - share) * spatial, share, 1.0 - share
-    elif COMBINE == 'amplify_product':
+    elif RULE == 'amplify_product':
         gate = tl.sigmoid(channel * spatial)
         slope = gate * (1.0 - gate)
         return 1.0 + gate, slope * spatial, slope * channel
     else:
-        tl.static_assert(COMBINE == 'amplify_sum')
+        tl.static_assert(RULE == 'amplify_sum')
         gate = tl.sigmoid(channel + spatial)
         slope = gate * (1.0 - gate)
         return 1.0 + gate, slope, slope
@@ -348,7 +342,7 @@ def _factor(x, channel, spatial, COMBINE: tl.constexpr):
 @triton.jit
 def _scale(
     x, channel, spatial, alpha, y, C, P, stride_c, stride_p,
-    COMBINE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
+    RULE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     p = tl.program_id(0) * BLOCK_P + tl.arange(0, BLOCK_P)
     n = tl.program_id(1)
@@ -361,7 +355,7 @@ def _scale(
         at = c[:, None] * stride_c + p[None, :] * stride_p
         value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
         of_channel = _load_channels(channel, n, c, C)
-        factor, _, _ = _factor(value, of_channel, of_position, COMBINE)
+        factor, _, _ = _factor(value, of_channel, of_position, RULE)
         result = value * factor
         if alpha is not None:  # exactly x at 0 and exactly the result at 1, as torch.lerp
             weight = tl.load(alpha).to(tl.float32)
@@ -376,7 +370,7 @@ def _scale(
 def _scale_backward(
     d_y, x, channel, spatial, alpha, d_x, d_channel, d_spatial, d_alpha,
     C, P, stride_c, stride_p,
-    COMBINE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
+    RULE: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_P: tl.constexpr,
 ):  # fmt: skip
     block = tl.program_id(0)
     p = block * BLOCK_P + tl.arange(0, BLOCK_P)
@@ -394,7 +388,7 @@ def _scale_backward(
         value = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
         gradient = tl.load(d_y + at, mask=inside, other=0.0).to(tl.float32)
         of_channel = _load_channels(channel, n, c, C)
-        factor, by_channel, by_spatial = _factor(value, of_channel, of_position, COMBINE)
+        factor, by_channel, by_spatial = _factor(value, of_channel, of_position, RULE)
         of_factor = gradient * value
         if alpha is not None:
             weight = tl.load(alpha).to(tl.float32)
