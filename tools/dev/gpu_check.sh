@@ -15,7 +15,9 @@ if [ $# -gt 1 ]; then
 fi
 export PYTHONPATH="$root:$work/site${PYTHONPATH:+:$PYTHONPATH}"
 cd "$root" || exit
-timeout 240 python3 -m pytest -m gpu -p no:cacheprovider tests/attention/fused \
+jobs=$(python3 -c 'import xdist; print("-n 8")' 2>/dev/null)  # most of the time kernels compile
+# shellcheck disable=SC2086
+timeout 240 python3 -m pytest $jobs -m gpu -p no:cacheprovider tests/attention/fused \
     --durations=5 --junitxml="$work/tests.xml"
 tests=$?
 python3 tools/benchmarks/attention.py --device cuda --pairs 10 \

@@ -28,8 +28,10 @@ def sample(
     return x, *gates, torch.tensor(0.3, device=device), noise(*size)
 
 
-def calls(x, channel, spatial, alpha, gradient) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield the name and the arguments of every operation, with every kind of arguments."""
+def calls(
+    x, channel, spatial, alpha, gradient, rules=RULES
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield the name and the arguments of every operation; without rules, one case of scaling."""
     for maximum in (True, False):
         yield 'statistics_of_map', (x, maximum)
     mean, *kept = reference.statistics_of_map(x, True)
@@ -38,9 +40,13 @@ def calls(x, channel, spatial, alpha, gradient) -> Iterator[tuple[str, tuple[Any
         mean, *kept = reference.statistics_of_channels(x, gate)
         yield 'statistics_of_channels', (x, gate)
         yield 'statistics_of_channels_backward', (x, gate, *kept, mean + 1, mean - 2)
-    both = product([(channel, spatial)], RULES, (alpha, None))
-    single = product([(channel, None), (None, spatial)], RULES[:1], (alpha, None))
-    for gates, rule, blend in (*both, *single):
+    cases = [((channel, spatial), 'multiply', None)]
+    if rules:
+        cases = [
+            *product([(channel, spatial)], rules, (alpha, None)),
+            *product([(channel, None), (None, spatial)], ['multiply'], (alpha, None)),
+        ]
+    for gates, rule, blend in cases:
         yield 'scale', (x, *gates, rule, blend)
         yield 'scale_backward', (gradient, x, *gates, rule, blend)
 

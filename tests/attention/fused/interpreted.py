@@ -1,19 +1,15 @@
-"""Run in a process of its own: compare the kernels in Triton's interpreter with the reference."""
-
-import os
-
-os.environ['TRITON_INTERPRET'] = '1'  # read when triton is imported
+"""Run in a process with ``TRITON_INTERPRET=1``: compare the kernels with the reference."""
 
 import torch
 
-from mmdet_spatialattn.attention.fused import triton_kernels
-
 from .cases import LAYOUTS, assert_equal_to_reference, calls, sample
 
-triton_kernels.TILE = 64  # several blocks of channels and of positions in a small map
-triton_kernels.PROGRAMS = 4
 
-if __name__ == '__main__':
+def main() -> None:
+    from mmdet_spatialattn.attention.fused import triton_kernels
+
+    triton_kernels.TILE = 64  # several blocks of channels and of positions in a small map
+    triton_kernels.PROGRAMS = 4
     count = 0
     for size, layout, dtype in (
         ((2, 5, 3, 7), LAYOUTS[0], torch.float32),
@@ -26,3 +22,7 @@ if __name__ == '__main__':
             assert_equal_to_reference(triton_kernels, name, arguments)
             count += 1
     print(count)
+
+
+if __name__ == '__main__':
+    main()
