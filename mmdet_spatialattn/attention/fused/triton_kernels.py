@@ -113,8 +113,8 @@ def scale_backward(
     grid, sizes, blocks = _by_position(x)
     d_x = torch.empty_like(x)
     of_channel = None if channel is None else _parts(x, grid)
-    of_spatial = None if spatial is None else torch.empty_like(_packed(spatial))
-    of_alpha = None if alpha is None else x.new_empty(len(x), grid[0], dtype=torch.float32)
+    of_spatial = None if spatial is None else spatial.new_empty(spatial.shape)
+    of_alpha = None if alpha is None else x.new_empty(1, len(x) * grid[0], 1, dtype=torch.float32)
     _scale_backward[grid](
         d_y, x, _packed(channel), _packed(spatial), alpha, d_x, of_channel, of_spatial, of_alpha,
         *sizes, rule, *blocks,
@@ -123,7 +123,7 @@ def scale_backward(
         d_x,
         _total(of_channel, channel, x),
         x.new_empty(0) if of_spatial is None else of_spatial,
-        x.new_empty(0) if alpha is None else of_alpha.sum().to(alpha.dtype),
+        _total(of_alpha, alpha, x),
     )
 
 
