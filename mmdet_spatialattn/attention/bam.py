@@ -9,18 +9,18 @@ release pools squares only; here the mean is over any map.
 
 from typing import Optional
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
 from ..registry import MODELS
-from .base import SpatialAttention, build_norm, hidden_channels, odd_conv
+from .base import GatedAttention, build_norm, hidden_channels, odd_conv
+from .fused import map_statistics
 
-COMBINATIONS = ('multiply', 'add')
+COMBINATIONS = {'multiply': 'amplify_product', 'add': 'amplify_sum'}
 
 
 @MODELS.register_module()
-class BAM(SpatialAttention):
+class BAM(GatedAttention):
     r"""Amplify what a channel branch and a dilated spatial branch agree on.
 
     :math:`y = x \odot (1 + \sigma(c(\mathrm{mean}_{HW}\, x) \odot s(x)))`
@@ -60,10 +60,11 @@ class BAM(SpatialAttention):
     ) -> None:
         super().__init__(in_channels, **kwargs)
         if combine not in COMBINATIONS:
-            raise UserError(f'BAM: combine must be one of {COMBINATIONS}, got {combine!r}')
+            raise UserError(f'BAM: combine must be one of {tuple(COMBINATIONS)}, got {combine!r}')
         if not isinstance(dilation, int) or dilation < 1:
             raise UserError(f'BAM: dilation must be a positive integer, got {dilation!r}')
         self.combine = combine
+        self.rule = COMBINATIONS[combine]
         hidden = hidden_channels(self, in_channels, reduction)
 
         def normed(conv: nn.Conv2d) -> list[nn.Module]:
@@ -79,10 +80,11 @@ class BAM(SpatialAttention):
             nn.Conv2d(hidden, 1, 1),
         )
 
-    def attend(self, x: Tensor) -> Tensor:
-        channel = self.channel(x.mean((2, 3), keepdim=True))  # (N, C, 1, 1)
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        channel = self.channel(*map_statistics(x, 'mean'))  # (N, C, 1, 1)
         spatial = self.spatial(x)  # (N, 1, H, W)
-        score = channel * spatial if self.combine == 'multiply' else channel + spatial
-        gate = score.sigmoid()
-        self.publish(channel=gate, spatial=gate)
-        return torch.addcmul(x, x, gate)
+        if self.capturing:
+            score = channel * spatial if self.combine == 'multiply' else channel + spatial
+            gate = score.sigmoid()
+            self.publish(channel=gate, spatial=gate)
+        return channel, spatial

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..errors import UserError, did_you_mean
+from .fused import scale
 from .initialisation import loads_pretrained, note_load
 
 NORMS = ('BN', 'SyncBN', 'GN', 'IN')
@@ -134,6 +135,28 @@ class SpatialAttention(BaseModule):
         if self.alpha is None:
             return y
         return torch.lerp(x, y, self.alpha.to(x.dtype))
+
+
+class GatedAttention(SpatialAttention):
+    """Base of attention that multiplies the map with a gate per channel, per location, or both.
+
+    A subclass has :meth:`weigh` in place of :meth:`attend`; gates, blend and gradients are applied
+    in one pass (:mod:`.fused`).
+    """
+
+    rule: str = 'multiply'
+    """How both gates act; see :func:`.fused.scale`."""
+
+    def weigh(self, x: Tensor) -> tuple[Optional[Tensor], Optional[Tensor]]:
+        """Return the gates ``(N, C, 1, 1)`` and ``(N, 1, H, W)``; ``None`` for one there is not."""
+        raise NotImplementedError
+
+    def attend(self, x: Tensor) -> Tensor:
+        return scale(x, *self.weigh(x), rule=self.rule)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        return scale(x, *self.weigh(x), rule=self.rule, alpha=self.alpha)
 
 
 class BatchNorm2d(nn.BatchNorm2d):

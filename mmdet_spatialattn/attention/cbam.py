@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import SpatialAttention, build_norm, hidden_channels, odd_conv
+from .base import GatedAttention, build_norm, hidden_channels, odd_conv
+from .fused import channel_statistics, fuses, map_statistics
 
 
 @MODELS.register_module()
-class CBAMChannelGate(SpatialAttention):
+class CBAMChannelGate(GatedAttention):
     r"""Weigh each channel by what the means and the maxima of all channels say about it (Sec. 3.1).
 
     :math:`y = x \odot \sigma(\mathrm{MLP}(\mathrm{mean}_{HW}\, x) + \mathrm{MLP}(\max_{HW} x))`,
@@ -49,14 +50,15 @@ class CBAMChannelGate(SpatialAttention):
             nn.Linear(in_channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, in_channels)
         )
 
-    def attend(self, x: Tensor) -> Tensor:
-        gate = (self.mlp(x.mean((2, 3))) + self.mlp(x.amax((2, 3)))).sigmoid()[..., None, None]
+    def weigh(self, x: Tensor) -> tuple[Tensor, None]:
+        mean, most = (value.flatten(1) for value in map_statistics(x, 'mean', 'max'))  # (N, C)
+        gate = (self.mlp(mean) + self.mlp(most)).sigmoid()[..., None, None]
         self.publish(channel=gate)
-        return x * gate
+        return gate, None
 
 
 @MODELS.register_module()
-class CBAMSpatialGate(SpatialAttention):
+class CBAMSpatialGate(GatedAttention):
     r"""Weigh each location by what the channel max and mean say about it (Sec. 3.2).
 
     :math:`y = x \odot \sigma(\mathrm{norm}(k * [\max_c x;\ \mathrm{mean}_c x]))`
@@ -94,15 +96,15 @@ class CBAMSpatialGate(SpatialAttention):
         self.conv = odd_conv(self, 2, 1, kernel_size)
         self.norm = build_norm(self, norm_cfg, 1)
 
-    def attend(self, x: Tensor) -> Tensor:
-        stats = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)  # (N, 2, H, W)
-        gate = self.norm(self.conv(stats)).sigmoid()
+    def weigh(self, x: Tensor, channel: Optional[Tensor] = None) -> tuple[None, Tensor]:
+        stats = torch.cat(channel_statistics(x, 'max', 'mean', gate=channel), dim=1)
+        gate = self.norm(self.conv(stats)).sigmoid()  # (N, 1, H, W)
         self.publish(spatial=gate)
-        return x * gate
+        return None, gate
 
 
 @MODELS.register_module()
-class CBAM(SpatialAttention):
+class CBAM(GatedAttention):
     r"""The channel gate, then the spatial gate of its output.
 
     :math:`y = S(C(x))` with :class:`CBAMChannelGate` :math:`C` and :class:`CBAMSpatialGate`
@@ -142,5 +144,16 @@ class CBAM(SpatialAttention):
         self.channel = CBAMChannelGate(in_channels, reduction)
         self.spatial = CBAMSpatialGate(in_channels, kernel_size, norm_cfg)
 
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        channel, _ = self.channel.weigh(x)
+        _, spatial = self.spatial.weigh(x, channel)
+        return channel, spatial
+
     def attend(self, x: Tensor) -> Tensor:
         return self.spatial(self.channel(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if fuses(x):
+            return super().forward(x)
+        self._check(x)  # without kernels it is cheaper to keep the output of the channel gate
+        return self._blend(x, self.attend(x))

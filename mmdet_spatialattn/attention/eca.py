@@ -12,11 +12,12 @@ from typing import Optional
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import SpatialAttention, check_odd
+from .base import GatedAttention, check_odd
+from .fused import map_statistics
 
 
 @MODELS.register_module()
-class ECA(SpatialAttention):
+class ECA(GatedAttention):
     r"""Weigh each channel by what the means of its neighbours in channel order say about it.
 
     :math:`y = x \odot \sigma(k *_c \mathrm{mean}_{HW}\, x)`
@@ -49,11 +50,12 @@ class ECA(SpatialAttention):
         check_odd(self, kernel_size=kernel_size)
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
-    def attend(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3)).unsqueeze(1)  # (N, 1, C)
+    def weigh(self, x: Tensor) -> tuple[Tensor, None]:
+        (mean,) = map_statistics(x, 'mean')
+        squeezed = mean.flatten(1).unsqueeze(1)  # (N, 1, C)
         gate = self.conv(squeezed).sigmoid().squeeze(1)[..., None, None]
         self.publish(channel=gate)
-        return x * gate
+        return gate, None
 
 
 def adaptive_kernel_size(in_channels: int) -> int:

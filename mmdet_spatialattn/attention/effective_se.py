@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import SpatialAttention
+from .base import GatedAttention
+from .fused import map_statistics
 
 
 @MODELS.register_module()
-class EffectiveSE(SpatialAttention):
+class EffectiveSE(GatedAttention):
     r"""Weigh each channel by what all channels' means say about it, at full width.
 
     :math:`y = x \odot \mathrm{hardsigmoid}(W\, \mathrm{mean}_{HW}\, x)`
@@ -40,7 +41,7 @@ class EffectiveSE(SpatialAttention):
         super().__init__(in_channels, **kwargs)
         self.fc = nn.Conv2d(in_channels, in_channels, 1)
 
-    def attend(self, x: Tensor) -> Tensor:
-        gate = F.hardsigmoid(self.fc(x.mean((2, 3), keepdim=True)))
+    def weigh(self, x: Tensor) -> tuple[Tensor, None]:
+        gate = F.hardsigmoid(self.fc(*map_statistics(x, 'mean')))
         self.publish(channel=gate)
-        return x * gate
+        return gate, None

@@ -7,18 +7,18 @@ Differs: the release takes the maximum of the two outputs, the paper first print
 ``combine`` chooses.
 """
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
 from ..registry import MODELS
-from .base import SpatialAttention, hidden_channels
+from .base import GatedAttention, hidden_channels
+from .fused import map_statistics
 
 COMBINATIONS = ('max', 'add')
 
 
 @MODELS.register_module()
-class SCSE(SpatialAttention):
+class SCSE(GatedAttention):
     r"""Gate the channels and the locations side by side, and keep the larger output.
 
     :math:`y = \max(x \odot \sigma(\mathrm{MLP}(\mathrm{mean}_{HW}\, x)),
@@ -51,7 +51,7 @@ class SCSE(SpatialAttention):
         super().__init__(in_channels, **kwargs)
         if combine not in COMBINATIONS:
             raise UserError(f'SCSE: combine must be one of {COMBINATIONS}, got {combine!r}')
-        self.combine = combine
+        self.combine = self.rule = combine
         hidden = hidden_channels(self, in_channels, reduction)
         self.channel = nn.Sequential(
             nn.Conv2d(in_channels, hidden, 1),
@@ -60,10 +60,8 @@ class SCSE(SpatialAttention):
         )
         self.spatial = nn.Conv2d(in_channels, 1, 1)
 
-    def attend(self, x: Tensor) -> Tensor:
-        channel = self.channel(x.mean((2, 3), keepdim=True)).sigmoid()  # (N, C, 1, 1)
+    def weigh(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        channel = self.channel(*map_statistics(x, 'mean')).sigmoid()  # (N, C, 1, 1)
         spatial = self.spatial(x).sigmoid()  # (N, 1, H, W)
         self.publish(channel=channel, spatial=spatial)
-        if self.combine == 'max':
-            return torch.maximum(x * channel, x * spatial)
-        return x * (channel + spatial)
+        return channel, spatial

@@ -9,11 +9,12 @@ Differs: nothing; ``bias=True`` is the released model, ``bias=False`` the widesp
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .base import SpatialAttention, hidden_channels
+from .base import GatedAttention, hidden_channels
+from .fused import map_statistics
 
 
 @MODELS.register_module()
-class SE(SpatialAttention):
+class SE(GatedAttention):
     r"""Weigh each channel by what all channels' means say about it.
 
     :math:`y = x \odot \sigma(W_2\, \mathrm{ReLU}(W_1\, \mathrm{mean}_{HW}\, x))`
@@ -47,8 +48,8 @@ class SE(SpatialAttention):
         self.relu = nn.ReLU(inplace=True)
         self.fc2 = nn.Conv2d(hidden, in_channels, 1, bias=bias)
 
-    def attend(self, x: Tensor) -> Tensor:
-        squeezed = x.mean((2, 3), keepdim=True)  # (N, C, 1, 1)
+    def weigh(self, x: Tensor) -> tuple[Tensor, None]:
+        (squeezed,) = map_statistics(x, 'mean')  # (N, C, 1, 1)
         gate = self.fc2(self.relu(self.fc1(squeezed))).sigmoid()
         self.publish(channel=gate)
-        return x * gate
+        return gate, None

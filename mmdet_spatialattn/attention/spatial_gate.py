@@ -14,13 +14,14 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..registry import MODELS
-from .base import SpatialAttention, build_norm, odd_conv
+from .base import GatedAttention, build_norm, odd_conv
+from .fused import channel_statistics
 
 POOLINGS = ('mean', 'max')
 
 
 @MODELS.register_module()
-class SpatialGate(SpatialAttention):
+class SpatialGate(GatedAttention):
     r"""Weigh each location by the sigmoid of its pooled channels; parameter-free by default.
 
     :math:`y = x \odot \sigma(\mathrm{norm}(k * [\mathrm{pool}_c\, x]))`; without ``k``, the mean of
@@ -71,14 +72,11 @@ class SpatialGate(SpatialAttention):
         self.conv = odd_conv(self, len(self.pooling), 1, kernel_size) if kernel_size else None
         self.norm = build_norm(self, norm_cfg, 1)
 
-    def attend(self, x: Tensor) -> Tensor:
-        pooled = [
-            x.mean(1, keepdim=True) if pooling == 'mean' else x.amax(1, keepdim=True)
-            for pooling in self.pooling
-        ]
+    def weigh(self, x: Tensor) -> tuple[None, Tensor]:
+        pooled = channel_statistics(x, *self.pooling)
         stats = torch.cat(pooled, dim=1) if len(pooled) > 1 else pooled[0]  # (N, P, H, W)
         gate = self.norm(
             self.conv(stats) if self.conv is not None else stats.mean(1, keepdim=True)
         ).sigmoid()
         self.publish(spatial=gate)
-        return x * gate
+        return None, gate

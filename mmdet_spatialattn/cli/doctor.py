@@ -25,12 +25,18 @@ def main(argv: Optional[list[str]] = None) -> int:
 
     facts = examine()
     findings = diagnose(facts)
+    kernels = '-'
+    if not {'torch', 'mmengine', 'mmcv'} & set(facts.failures):
+        from ..attention import fused
+
+        kernels = fused.describe()
     threads = f'{facts.threads} threads of {count_processors()} (OMP_NUM_THREADS sets them)'
     rows = {
         'mmdet_spatialattn': __version__,
         'python': facts.python,
         **{package: provider(facts, package) or '-' for package in PROVIDERS},
         'devices': ', '.join(facts.devices) or f'CPU, {threads}',
+        'attention kernels': kernels,
     }
     for source in sorted(set(facts.operators.values())):
         names = [name for name, origin in facts.operators.items() if origin == source]
@@ -43,7 +49,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         print(f'\n{finding.level}: {finding.problem}\n  -> {finding.remedy}')
     broken = any(finding.level == 'error' for finding in findings)
     print('\nMMDetection will not run here.' if broken else '\nMMDetection runs here.')
-    data = {'mmdet_spatialattn': __version__, **asdict(facts)}
+    data = {'mmdet_spatialattn': __version__, **asdict(facts), 'attention_kernels': kernels}
     maybe_write_json(args.json, {**data, 'findings': [asdict(finding) for finding in findings]})
     print_next('carry out the remedies above' if broken else 'spatialattn demo')
     return int(broken)

@@ -2,12 +2,14 @@
 
     python tools/benchmarks/attention.py
     python tools/benchmarks/attention.py --size 2 256 25 42 --quadratic --json attention.json
+    python tools/benchmarks/attention.py --device cuda --seconds 150 --json attention_cuda.json
 
 Calls come in pairs, ours and theirs in alternating order; a ratio is the median of the pairs'
 ratios. On the CPU, times are of one core's work, which other work on the machine disturbs less than
 time on the wall. Forward is eval mode without gradients, training is one forward and one backward
 pass in train mode. Kept is what one training pass keeps in memory for its backward pass, weights
 aside. The exit code is 1 when a ratio of times is above --limit, or one of memories above 1.001.
+With --device cuda the table is another: attention_cuda.py says which.
 """
 
 import argparse
@@ -115,9 +117,19 @@ def main(argv: Optional[list[str]] = None) -> int:
     parser.add_argument('--quadratic', action='store_true', help='with those not linear in H W')
     parser.add_argument('--pairs', type=int, default=30, help='pairs of calls (30)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda')
+    parser.add_argument('--seconds', type=float, default=150, help='limit on cuda (150)')
     parser.add_argument('--limit', type=float, default=1.05, help='of the ratios of times (1.05)')
     parser.add_argument('--json', metavar='FILE', help='write the table as JSON to FILE')
     args = parser.parse_args(argv)
+    if args.device == 'cuda':
+        if not torch.cuda.is_available():
+            parser.error('--device cuda: torch finds no CUDA device')
+        import attention_cuda
+
+        table = attention_cuda.run(rounds=args.pairs, seconds=args.seconds, only=args.only)
+        if args.json:
+            write_json(args.json, table)
+        return 0
     torch.set_num_threads(1)
     torch.manual_seed(0)
     channels = args.size[1]
