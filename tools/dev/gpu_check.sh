@@ -13,6 +13,7 @@ work=$(mktemp -d)
 if [ $# -gt 1 ]; then
     python3 -m pip install -q --no-index --no-deps --no-compile --target "$work/site" "$2"/*.whl || exit
 fi
+export MMDET_SPATIALATTN_FUSED=1
 export PYTHONPATH="$root:$work/site${PYTHONPATH:+:$PYTHONPATH}"
 cd "$root" || exit
 jobs=$(python3 -c 'import xdist; print("-n 8")' 2>/dev/null)  # most of the time kernels compile

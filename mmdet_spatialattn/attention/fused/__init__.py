@@ -1,7 +1,7 @@
 """The passes over a map that gates share, each in one kernel: its statistics, and its scaling.
 
-On CUDA they run in Triton kernels, whose backward pass keeps only the map and the small gates;
-elsewhere they are PyTorch's own operators. ``MMDET_SPATIALATTN_FUSED=0`` switches the kernels off.
+They are PyTorch's own operators. On CUDA with ``MMDET_SPATIALATTN_FUSED=1`` they run in Triton
+kernels, whose backward pass keeps only the map and the small gates.
 """
 
 from typing import Optional

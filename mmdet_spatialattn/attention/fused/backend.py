@@ -1,4 +1,8 @@
-"""Which back end runs the fused operations, and why."""
+"""Which back end runs the fused operations, and why.
+
+The kernels equal the reference in Triton's interpreter, and have not run on a GPU yet: they run
+only where they are asked for.
+"""
 
 import contextlib
 import os
@@ -10,7 +14,7 @@ import torch
 from torch import Tensor
 
 SWITCH = 'MMDET_SPATIALATTN_FUSED'
-"""Environment variable; the value 0 switches the fused operations off."""
+"""Environment variable; the value 1 switches the kernels on."""
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -19,14 +23,14 @@ _is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 
 def _obstacle() -> str:
     """Return why this process cannot use the kernels; empty if it can."""
-    if os.environ.get(SWITCH) == '0':
-        return f'{SWITCH}=0'
     if not hasattr(torch.library, 'custom_op'):
         return f'torch {torch.__version__} is older than 2.4'
     if not torch.cuda.is_available():
         return 'there is no CUDA device'
     if find_spec('triton') is None:
         return 'triton is not installed'
+    if os.environ.get(SWITCH) != '1':
+        return f'Triton kernels run with {SWITCH}=1'
     return ''
 
 
@@ -54,7 +58,7 @@ def describe() -> str:
 
 @contextlib.contextmanager
 def fusion(enabled: bool) -> Iterator[None]:
-    """Switch the kernels off, or on again where they can run, within a block."""
+    """Switch the kernels off, or on again where they can run and are asked for, within a block."""
     before = _State.obstacle
     _State.obstacle = _obstacle() if enabled else 'switched off'
     try:
@@ -69,7 +73,7 @@ def give_up(error: Exception) -> None:
     if not _State.obstacle:
         warnings.warn(
             f'the Triton kernels of mmdet_spatialattn failed ({reason}); PyTorch gives the same '
-            f'results more slowly. {SWITCH}=0 avoids the attempt.',
+            f'results more slowly. Without {SWITCH}=1 they are not tried.',
             stacklevel=2,
         )
     _State.obstacle = f'Triton failed: {reason}'

@@ -18,7 +18,7 @@ class OnCuda:
 def gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(backend, 'find_spec', lambda name: object())
-    monkeypatch.delenv(backend.SWITCH, raising=False)
+    monkeypatch.setenv(backend.SWITCH, '1')
     with fusion(True):
         yield
 
@@ -38,12 +38,13 @@ def test_the_obstacle_is_named(gpu, monkeypatch):
     monkeypatch.setattr(backend, 'find_spec', lambda name: None)
     with fusion(True):
         assert describe() == 'PyTorch (triton is not installed)'
+    monkeypatch.setattr(backend, 'find_spec', lambda name: object())
+    monkeypatch.delenv('MMDET_SPATIALATTN_FUSED')
+    with fusion(True):
+        assert describe() == 'PyTorch (Triton kernels run with MMDET_SPATIALATTN_FUSED=1)'
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with fusion(True):
         assert describe() == 'PyTorch (there is no CUDA device)' and not fuses(OnCuda())
-    monkeypatch.setenv('MMDET_SPATIALATTN_FUSED', '0')
-    with fusion(True):
-        assert describe() == 'PyTorch (MMDET_SPATIALATTN_FUSED=0)'
 
 
 def test_a_kernel_that_fails_is_replaced_with_one_warning(gpu, monkeypatch):

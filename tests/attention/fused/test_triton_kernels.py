@@ -29,9 +29,10 @@ pytestmark = pytest.mark.filterwarnings('error:the Triton kernels')
 
 
 @pytest.fixture
-def gpu():
+def gpu(monkeypatch):
     if not torch.cuda.is_available():
         pytest.skip('needs a CUDA device')
+    monkeypatch.setenv(backend.SWITCH, '1')
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     with fusion(True), exact:
         assert describe() == 'Triton on CUDA, PyTorch on CPU'
