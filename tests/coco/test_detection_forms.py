@@ -129,7 +129,11 @@ def test_boxes_beside_masks_give_the_sizes_as_in_pycocotools(truth):
     for iou_type in ('bbox', 'segm'):
         assert load_detections(records, truth, iou_type=iou_type).area.tolist() == [48]
     assert load_detections(records, truth).notes == ()
-    assert load_detections(records, truth, iou_type='segm').notes == (BOXES_BESIDE_MASKS,)
+    detections = load_detections(records, truth, iou_type='segm')
+    assert detections.notes == (BOXES_BESIDE_MASKS,)
+    sized = detections.sized_by_masks()
+    assert sized.area.tolist() == [15] and sized.notes == ()
+    assert sized.boxes.tolist() == detections.boxes.tolist()
 
 
 def changed_export(part, index, **change):
