@@ -439,7 +439,7 @@ def cost_against_effect(
     heights = {
         arm: height * (100 * effect.estimate - low) / (high - low) for arm, effect in drawn.items()
     }
-    labels = _spread(heights, height)
+    labels = _spread({arm: place + LABEL_HEIGHT / 2 for arm, place in heights.items()}, height)
     for arm, effect in drawn.items():
         figure.add_scatter(
             x=[ratios[arm].get(cost)],

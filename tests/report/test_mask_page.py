@@ -49,6 +49,7 @@ def test_both_pages_say_what_their_numbers_are_of(sweep, result, html):
         (boxes, result.boxes, 'AP'),
     ):
         assert comparison.verdicts[ARM].sentence in page.words()
+        assert f'narrow , compared by {comparison.shape} ·' in page.words()
         assert f'IoU of {comparison.shape}, at most 100' in page.words()
         for caption in (f'Effects on {ap} in', f'{ap} in points, mean', f'{ap} by class in'):
             assert any(title.startswith(caption) for title in page.tables)
