@@ -469,7 +469,6 @@ def cost_against_effect(
     return _styled(figure, height=COST_HEIGHT).update_layout(
         xaxis={'title': {'text': f'{cost}, times the baseline'}},
         yaxis={'title': {'text': EFFECT_TITLE}, 'zeroline': False, 'range': [low, high]},
-        margin={'r': 7 * max(map(len, drawn), default=0) + LABEL_SHIFT},
     )
 
 

@@ -1,9 +1,9 @@
 """What attention adds to a trained Mask R-CNN, by its masks and by its boxes, on clutter digits.
 
-spatialattn scenes --out data/clutter_digits_demo --images 2500 --mixed
+spatialattn scenes --out data/clutter_digits_masks --images 1500 --mixed
 spatialattn sweep configs/experiments/clutter_digits_masks.py --jobs 2
 
-The baseline is trained once, on 1,600 scenes. Then every arm is fine-tuned from it on 400 other
+The baseline is trained once, on 1,000 scenes. Then every arm is fine-tuned from it on 200 other
 scenes, four times, with the same seeds. The questions are asked of the masks, which are the visible
 ink of the digits; the page has the boxes beside them.
 """
@@ -42,13 +42,13 @@ control = 'control'
 seeds = [0, 1, 2, 3]
 question = [dict(metric='AP', scope='overall'), dict(metric='AP', scope='crowded')]
 overrides = {
-    'data_root': 'data/clutter_digits_demo/',
+    'data_root': 'data/clutter_digits_masks/',
     'optim_wrapper.optimizer.fused': True,
 }
-start = dict(arm='baseline', epochs=6, overrides={'train_dataloader.dataset.indices': 1600})
+start = dict(arm='baseline', epochs=5, overrides={'train_dataloader.dataset.indices': 1000})
 fine_tuning = {
     'train_cfg.max_epochs': 1,
-    'train_dataloader.dataset.indices': -400,
+    'train_dataloader.dataset.indices': -200,
     'optim_wrapper.optimizer.lr': 1e-3,
     'model.backbone.frozen_stages': 1,
     'model.backbone.norm_eval': True,

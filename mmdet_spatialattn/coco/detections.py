@@ -53,9 +53,11 @@ class Detections:
 
         MMDetection and detectron2 evaluate masks so.
         """
-        from pycocotools import mask as mask_api
+        from .masks import compress_masks  # imports Numba, which not every caller needs
 
-        area = np.asarray(mask_api.area(self.masks or []), float)
+        masks = self.masks or []
+        sizes = np.array([mask['size'][::-1] for mask in masks], int).reshape(-1, 2)
+        _, area = compress_masks(masks, sizes, self.source)
         notes = tuple(note for note in self.notes if note != BOXES_BESIDE_MASKS)
         return replace(self, area=area, notes=notes)
 

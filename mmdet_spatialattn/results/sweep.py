@@ -217,7 +217,7 @@ class SweepResult(Result):
     def __str__(self) -> str:
         if self.boxes is None:
             return str(self.comparison)
-        return f'{self.comparison}\n\n{shape_table((self.comparison, self.boxes))}'
+        return f'{self.comparison}\n\n{shape_table((self.comparison, self.boxes)).text()}'
 
 
 def shape_table(comparisons: Sequence[Comparison]) -> Table:
@@ -229,8 +229,7 @@ def shape_table(comparisons: Sequence[Comparison]) -> Table:
     most = comparisons[0].scopes[-1]
     rows = [
         (
-            arm,
-            comparison.shape,
+            f'{arm}, {comparison.shape}',
             comparison.verdicts[arm].word,
             *(_before_and_after(comparison, arm, scope) for scope in (OVERALL, most)),
             *(_cell(comparison.effect(arm, scope)) for scope in (OVERALL, most)),
@@ -240,7 +239,7 @@ def shape_table(comparisons: Sequence[Comparison]) -> Table:
         for comparison in comparisons
     ]
     scopes = [f'{what} {scope}' for what in ('AP', 'effect') for scope in (OVERALL, most)]
-    header = ('arm', 'of', 'verdict', *scopes, 'clutter gain')
+    header = ('arm', 'verdict', *scopes, 'clutter gain')
     return Table('Masks and boxes: AP and effects in points', header, rows)
 
 

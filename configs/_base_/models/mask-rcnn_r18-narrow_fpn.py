@@ -1,7 +1,8 @@
 """A narrow Mask R-CNN that trains from scratch on a laptop: ResNet-18 of width 32, FPN of 64.
 
 It has four levels with anchors from 16 pixels, few proposals, and thin heads. Nothing is
-pretrained, and therefore nothing is frozen, every norm learns, and the pyramid has norms too.
+pretrained, and therefore nothing is frozen, every norm learns, and pyramid and mask head have
+norms too.
 """
 
 _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
@@ -19,7 +20,12 @@ model = dict(
         bbox_roi_extractor=dict(out_channels=64, finest_scale=28),
         bbox_head=dict(in_channels=64, fc_out_channels=256),
         mask_roi_extractor=dict(out_channels=64, finest_scale=28),
-        mask_head=dict(in_channels=64, num_convs=2, conv_out_channels=64),
+        mask_head=dict(
+            in_channels=64,
+            num_convs=2,
+            conv_out_channels=64,
+            norm_cfg=dict(type='GN', num_groups=8),
+        ),
     ),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=200), rcnn=dict(sampler=dict(num=128))
