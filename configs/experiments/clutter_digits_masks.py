@@ -45,7 +45,7 @@ overrides = {
     'data_root': 'data/clutter_digits_masks/',
     'optim_wrapper.optimizer.fused': True,
 }
-start = dict(arm='baseline', epochs=5, overrides={'train_dataloader.dataset.indices': 1000})
+start = dict(arm='baseline', epochs=6, overrides={'train_dataloader.dataset.indices': 1000})
 fine_tuning = {
     'train_cfg.max_epochs': 1,
     'train_dataloader.dataset.indices': -200,
