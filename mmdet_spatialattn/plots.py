@@ -60,8 +60,11 @@ DARK = {
 }
 """By colour of a figure, the colour that takes its place on a dark background."""
 
-LABEL_ROOM = 0.12
-"""Share of the width of a figure that the label of a point takes."""
+LABEL_HEIGHT, LABEL_SHIFT = 16, 18
+"""Height of the label of a point, and how far it stands beside the point, in pixels."""
+
+COST_HEIGHT, COST_MARGINS = 420, 52
+"""Height of the figure of costs, and of what is above and below its axes, in pixels."""
 
 WORSE_BETTER = ('worse', 'better')
 """What the two sides of 0 mean in a figure of effects."""
@@ -417,8 +420,7 @@ def cost_against_effect(
 ) -> 'go.Figure':
     """Draw one marker per arm: its cost as a multiple of the baseline's, and its effect on AP.
 
-    Arms are named beside their markers where there is room; the script of a page names the chosen
-    one.
+    The name of every arm stands beside its marker, moved up or down so that no two names meet.
 
     Args:
         ratios: By arm and kind of cost, the ratio to the baseline's cost.
@@ -427,51 +429,62 @@ def cost_against_effect(
         cost: The kind of cost that is shown first; the script of a page switches between them.
     """
     figure = _figure()
-    labelled = [arm for arm in ratios if effects.get(arm) is not None]
-    labelled.sort(key=lambda arm: ratios[arm].get(cost, 1))
-    places = {arm: ratios[arm].get(cost, 1) for arm in labelled}
-    roomy, middle = _with_room(places), sum(_ends(places)) / 2
-    for arm in labelled:
-        by_kind, effect = ratios[arm], effects[arm]
-        assert effect is not None
+    known = {arm: effects.get(arm) for arm in ratios}
+    drawn = {arm: effect for arm, effect in known.items() if effect is not None}
+    ends = [100 * end for effect in drawn.values() for end in (effect.low, effect.high)]
+    low, high = min(ends, default=0), max(ends, default=0)
+    margin = (high - low or 1) / 20
+    low, high = low - margin, high + margin
+    height = COST_HEIGHT - COST_MARGINS
+    heights = {
+        arm: height * (100 * effect.estimate - low) / (high - low) for arm, effect in drawn.items()
+    }
+    labels = _spread({arm: place + LABEL_HEIGHT / 2 for arm, place in heights.items()}, height)
+    for arm, effect in drawn.items():
         figure.add_scatter(
-            x=[by_kind.get(cost)],
+            x=[ratios[arm].get(cost)],
             y=[100 * effect.estimate],
             error_y={**_error_bars([effect]), 'width': 0},
-            mode='markers+text' if arm in roomy else 'markers',
+            mode='markers',
             marker={'size': 10},
-            text=[html.escape(arm)],
-            textposition='top right' if by_kind.get(cost, 1) < middle else 'top left',
             cliponaxis=False,
-            meta={
-                'arm': arm,
-                'part': 'point',
-                'costs': dict(by_kind),
-                'labelled': arm in roomy,
-            },
+            meta={'arm': arm, 'part': 'point', 'costs': dict(ratios[arm])},
             customdata=[html.escape(arm)],
             hovertemplate='%{customdata}: %{x:.3f} times, %{y:+.1f}<extra></extra>',
         )
+        figure.add_annotation(
+            name=arm,
+            text=html.escape(arm),
+            x=ratios[arm].get(cost),
+            y=100 * effect.estimate,
+            ax=LABEL_SHIFT,
+            ay=heights[arm] - labels[arm],
+            xanchor='left',
+            arrowhead=0,
+            arrowwidth=1,
+            standoff=6,
+            visible=cost in ratios[arm],
+        )
     figure.add_hline(y=0, line={'color': INK, 'width': 1})
-    return _styled(figure, height=420).update_layout(
+    return _styled(figure, height=COST_HEIGHT).update_layout(
         xaxis={'title': {'text': f'{cost}, times the baseline'}},
-        yaxis={'title': {'text': EFFECT_TITLE}, 'zeroline': False},
+        yaxis={'title': {'text': EFFECT_TITLE}, 'zeroline': False, 'range': [low, high]},
     )
 
 
-def _with_room(places: Mapping[str, float]) -> set[str]:
-    """Return the names, by rising place, that do not meet the label of the one before."""
-    low, high = _ends(places)
-    room, last, names = (high - low) * LABEL_ROOM, -np.inf, set()
-    for name, place in places.items():
-        if place - last >= room:
-            names.add(name)
-            last = place
-    return names
-
-
-def _ends(places: Mapping[str, float]) -> tuple[float, float]:
-    return min(places.values(), default=0), max(places.values(), default=0)
+def _spread(heights: Mapping[str, float], height: float) -> dict[str, float]:
+    """Move labels up or down, from 0 to ``height``, so that they do not meet; the order stays."""
+    room = min(LABEL_HEIGHT, height / max(len(heights), 1))
+    names, places = sorted(heights, key=lambda name: heights[name]), {}
+    lowest = 0.0
+    for name in names:
+        places[name] = lowest = max(heights[name], lowest)
+        lowest += room
+    highest = height
+    for name in reversed(names):
+        places[name] = min(places[name], highest)
+        highest = places[name] - room
+    return places
 
 
 def distribution(name: str, values: np.ndarray) -> 'go.Figure':

@@ -102,6 +102,22 @@ def test_costs_are_ratios_and_an_arm_without_an_effect_is_left_out():
     figure = cost_against_effect(ratios, effects, cost='memory')
     assert [(trace.x, trace.y) for trace in figure.data] == [((None,), (0,)), ((2,), (2,))]
     assert figure.data[1].meta['costs'] == ratios['arm']
+    labels = {label.name: label for label in figure.layout.annotations}
+    assert list(labels) == ['base', 'arm'] and labels['arm'].visible and not labels['base'].visible
+
+
+def test_every_point_of_cost_has_a_label_and_no_two_meet():
+    ratios = {f'<arm {i}>': {'FLOPs': 1.0} for i in range(16)}
+    effects = {
+        arm: Point(i / 1000, i / 1000 - 0.01, i / 1000 + 0.01) for i, arm in enumerate(ratios)
+    }
+    figure = cost_against_effect(ratios, effects, cost='FLOPs')
+    low, high = figure.layout.yaxis.range
+    scale = (figure.layout.height - figure.layout.margin.t - figure.layout.margin.b) / (high - low)
+    heights = [scale * (label.y - low) - label.ay for label in figure.layout.annotations]
+    assert len(heights) == 16 and heights[0] >= 0 and heights[-1] <= scale * (high - low) + 1e-9
+    assert all(b - a >= 15.99 for a, b in zip(heights, heights[1:]))
+    assert figure.layout.annotations[3].text == '&lt;arm 3&gt;'
 
 
 def test_any_number_of_strata_has_colours():

@@ -12,6 +12,9 @@ checkpoint: after Ctrl-C or a crash give the same command again, and it ends as 
 run that fails is reported and does not stop the others, unless the first two fail alike. The
 folder may be moved, and run folders of other seeds may be copied into it.
 
+Detectors with masks are compared by their masks, and by their boxes beside them, which have a page
+of their own, report.boxes.html.
+
 With --until-clear every arm gets 3 seeds first, then 5, 8 and 12, and stops as soon as it is
 better, worse, equivalent (within DELTA points of AP), or unlikely to be settled. The verdicts
 account for these looks.

@@ -1,7 +1,7 @@
 """Detections as checked arrays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Union
 
 import numpy as np
@@ -47,6 +47,19 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def sized_by_masks(self) -> 'Detections':
+        """Return them with the areas of the masks, whatever boxes stand beside these.
+
+        MMDetection and detectron2 evaluate masks so.
+        """
+        from .masks import compress_masks  # imports Numba, which not every caller needs
+
+        masks = self.masks or []
+        sizes = np.array([mask['size'][::-1] for mask in masks], int).reshape(-1, 2)
+        _, area = compress_masks(masks, sizes, self.source)
+        notes = tuple(note for note in self.notes if note != BOXES_BESIDE_MASKS)
+        return replace(self, area=area, notes=notes)
 
     def __repr__(self) -> str:
         return f'Detections({self.source}: {len(self)} detections)'

@@ -29,13 +29,14 @@ from ..results import (
     OVERALL,
     ArmResult,
     Bounds,
+    ClassSize,
     Comparison,
     ComparisonSettings,
     Power,
     Refused,
     TestSet,
 )
-from ..results.comparison import PLAIN
+from ..results.comparison import PLAIN, ap_name
 from ..results.estimates import Effects, EstimateOrRefused, Metrics
 from .effects import LooksTaken, Seeds
 from .estimator import ByArm, Estimator
@@ -154,6 +155,7 @@ class _Comparer:
         gains = estimator.gains()
         effects = _by_arm(estimator.others, by_scope)
         power = powers_of(estimator)
+        by_class = estimator.class_effects()
         return Comparison(
             test_set=TestSet(
                 file=truth.source,
@@ -181,7 +183,11 @@ class _Comparer:
             ),
             strata=task.describe_strata(),
             arms={
-                arm: replace(_summarise(runs), intervals=estimator.levels(arm))
+                arm: replace(
+                    _summarise(runs),
+                    intervals=estimator.levels(arm),
+                    classes=estimator.classes(arm),
+                )
                 for arm, runs in self.runs.items()
             },
             effects=effects,
@@ -194,6 +200,14 @@ class _Comparer:
             notes=tuple(dict.fromkeys(self._notes(power))),
             looks={arm: look_of(estimator, decisions) for arm, decisions in self.decisions.items()},
             power=power,
+            classes=tuple(
+                ClassSize(name, counts.objects, counts.images)
+                for name, counts in task.class_counts.items()
+            ),
+            class_effects={
+                arm: {name: by_arm[arm] for name, by_arm in by_class.items()}
+                for arm in estimator.others
+            },
         )
 
     def _evidence(
@@ -215,6 +229,7 @@ class _Comparer:
             more_seeds=self._more_seeds(arm, effects[OVERALL]['AP'], min(counts)),
             identical=self._is_identical(arm),
             withheld=self.withheld.get(arm, ''),
+            ap=ap_name(self.task.iou_type),
         )
 
     def _more_seeds(self, arm: str, effect: EstimateOrRefused, n: int) -> Optional[int]:

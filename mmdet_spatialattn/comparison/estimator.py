@@ -88,6 +88,34 @@ class Estimator:
             for name, scope in self.scopes.items()
         }
 
+    def classes(self, arm: str) -> dict[str, IntervalOrRefused]:
+        """Return the AP of an arm by class, the mean over its runs; none with one class."""
+        return {
+            name: self.task.class_refusal(name)
+            or average(self._class_runs(arm, k).values, self.task.class_counts[name].units)
+            for k, name in enumerate(self._class_names)
+        }
+
+    def class_effects(self) -> dict[str, ByArm]:
+        """Return the effects of all arms on the AP by class; none with one class."""
+        return {
+            name: self._effects(
+                {arm: self._class_runs(arm, k) for arm in self.runs},
+                self.task.class_counts[name].units,
+                self.task.class_refusal(name),
+            )
+            for k, name in enumerate(self._class_names)
+        }
+
+    @property
+    def _class_names(self) -> list[str]:
+        n_classes = len(self.runs[self.baseline][0].class_precisions)
+        return list(self.task.class_counts)[:n_classes]
+
+    def _class_runs(self, arm: str, k: int) -> Runs:
+        values = np.stack([run.class_precisions[k] for run in self.runs[arm]])
+        return Runs(values, None if self.keys is None else self.keys[arm])
+
     def in_scope(self, name: str, metrics: Mapping[str, Metric]) -> dict[str, ByArm]:
         """Return the effects of all arms in one scope, by metric."""
         scope = self.scopes[name]
@@ -107,12 +135,29 @@ class Estimator:
         """Estimate the effects of all arms on a weighted sum of one metric over several scopes."""
         if refusal is not None:
             return refused_alike(self.others, refusal)
-        return effects(
-            {arm: self._combined(arm, metric, scopes) for arm in self.others},
-            self._combined(self.baseline, metric, scopes),
+        return self._effects(
+            {arm: self._combined(arm, metric, scopes) for arm in self.runs},
             self.n_units(*(scope for _, scope in scopes)),
-            paired=self.keys is not None,
             n_questions=len(self.questions) if question in self.questions else 1,
+        )
+
+    def _effects(
+        self,
+        runs: Mapping[str, Runs],
+        n_units: int,
+        refusal: Optional[Refused] = None,
+        *,
+        n_questions: int = 1,
+    ) -> ByArm:
+        """Estimate the effects of all arms on one metric, given its values of every run."""
+        if refusal is not None:
+            return refused_alike(self.others, refusal)
+        return effects(
+            {arm: runs[arm] for arm in self.others},
+            runs[self.baseline],
+            n_units,
+            paired=self.keys is not None,
+            n_questions=n_questions,
             taken=self.taken,
         )
 

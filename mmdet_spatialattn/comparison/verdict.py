@@ -67,6 +67,7 @@ class Evidence:
     more_seeds: Optional[int] = None
     identical: bool = False
     withheld: str = ''
+    ap: str = 'AP'
 
     @property
     def clutter(self) -> str:
@@ -172,7 +173,7 @@ def _sentences(word: str, evidence: Evidence, signs: Mapping[str, int]) -> list[
         finding += f', leaning to {"better" if overall.estimate > 0 else "worse"}'
     if word not in (EQUIVALENT, INCONCLUSIVE) and is_small(evidence.effects, evidence.delta):
         finding += f', by less than {points(evidence.delta)} AP'
-    finding += f': AP {_spoken(overall)}'
+    finding += f': {evidence.ap} {_spoken(overall)}'
     if isinstance(clutter, Estimate):
         finding += f', {evidence.clutter} {_spoken(clutter)}'
     sentences = [f'{finding}.']

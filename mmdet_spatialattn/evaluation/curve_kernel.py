@@ -97,25 +97,25 @@ class Curves(NamedTuple):
     is_miss_rate: np.ndarray
 
 
-class _Sums(NamedTuple):
-    """Results of the loop: sums over the classes.
+class _Values(NamedTuple):
+    """Results of the loop.
 
     Attributes:
-        metric: ``(C, LANES)``, average precision or miss rate.
-        recall: ``(C, LANES)``.
-        n_classes: ``(sets, LANES)``, number of classes with objects.
+        metric: ``(K, C, LANES)``, average precision or miss rate of every class; 0 for one without
+            objects.
+        recall: ``(K, C, LANES)``.
+        n_objects: ``(K, sets, LANES)``, number of objects of every class.
     """
 
     metric: np.ndarray
     recall: np.ndarray
-    n_classes: np.ndarray
+    n_objects: np.ndarray
 
 
 class _Buffers(NamedTuple):
     """Intermediate results of the loop, overwritten by every class or every curve.
 
     Attributes:
-        n_objects: ``(sets, LANES)``, number of objects of the class.
         counts: ``(marks, codes, LANES)`` int32, number of entries of the class before each mark:
             all entries (code 0), and those with each error.
         running: ``(codes, LANES)`` int32, the same at the current entry.
@@ -128,7 +128,6 @@ class _Buffers(NamedTuple):
         area: ``(LANES,)``, area below the curve from there on.
     """
 
-    n_objects: np.ndarray
     counts: np.ndarray
     running: np.ndarray
     precision: np.ndarray
@@ -157,20 +156,52 @@ def average_over_classes(
     Returns:
         Averages over the classes that have objects; NaN if no class has any.
     """
-    n_sets = (len(objects.start) - 1) // (len(entries.start) - 1)
-    metric, recall = totals = np.zeros((2, len(curves.object_set), LANES))
-    sums = _Sums(metric, recall, np.zeros((n_sets, LANES)))
-    allowed = weights.sum(0) * FPPI[:, None]  # false detections at which miss rates are read
-    _add_classes(weights, allowed, entries, marks, events, objects, curves, sums)
+    both, n_objects = _compute(weights, entries, marks, events, objects, curves)
+    n_classes = (n_objects > 0).sum(axis=0)
     with np.errstate(invalid='ignore'):
-        return totals / sums.n_classes[curves.base_set]
+        # Along the first axis NumPy adds one class after the other, as pycocotools does.
+        return both.sum(axis=1) / n_classes[curves.base_set]
+
+
+def values_of_classes(
+    weights: np.ndarray,
+    entries: Entries,
+    marks: Marks,
+    events: Events,
+    objects: Objects,
+    curves: Curves,
+) -> np.ndarray:
+    """Return the metric and the recall of every class and curve, ``(2, K, C, LANES)``.
+
+    The arguments are those of :func:`average_over_classes`. NaN for a class without objects.
+    """
+    both, n_objects = _compute(weights, entries, marks, events, objects, curves)
+    return np.where(n_objects[:, curves.base_set] > 0, both, np.nan)
+
+
+def _compute(
+    weights: np.ndarray,
+    entries: Entries,
+    marks: Marks,
+    events: Events,
+    objects: Objects,
+    curves: Curves,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return metric and recall, ``(2, K, C, LANES)``, and the objects, ``(K, sets, LANES)``."""
+    n_classes = len(entries.start) - 1
+    n_sets = (len(objects.start) - 1) // n_classes
+    metric, recall = both = np.zeros((2, n_classes, len(curves.object_set), LANES))
+    values = _Values(metric, recall, np.zeros((n_classes, n_sets, LANES)))
+    allowed = weights.sum(0) * FPPI[:, None]  # false detections at which miss rates are read
+    _fill_classes(weights, allowed, entries, marks, events, objects, curves, values)
+    return both, values.n_objects
 
 
 @jit
-def _add_classes(
-    weights, allowed, entries, marks, events, objects, curves, sums
+def _fill_classes(
+    weights, allowed, entries, marks, events, objects, curves, values
 ):  # fmt: skip  # pragma: no cover
-    """Add the metric and the recall of every curve and class to ``sums``."""
+    """Compute the metric and the recall of every class and curve."""
     n_classes, n_curves = len(entries.start) - 1, len(curves.object_set)
     n_codes = 1
     for c in range(n_curves):
@@ -179,7 +210,6 @@ def _add_classes(
     n_marks, n_events = _longest(marks.start), _longest(events.start)
     # Allocated here, because the compiler then knows that no two of them overlap.
     buffers = _Buffers(
-        np.empty(sums.n_classes.shape),
         np.empty((n_marks, n_codes, LANES), np.int32),
         np.empty((n_codes, LANES), np.int32),
         np.empty((n_events, LANES)),
@@ -191,20 +221,21 @@ def _add_classes(
         np.empty(LANES),
     )
     for k in range(n_classes):
-        _count_objects(weights, objects, k, n_classes, buffers, sums)
+        n_objects = values.n_objects[k]
+        _count_objects(weights, objects, k, n_classes, n_objects)
         _count_entries(weights, entries, marks, k, buffers)
         for c in range(n_curves):
-            n_wanted = buffers.n_objects[curves.object_set[c]]
-            n_base = buffers.n_objects[curves.base_set[c]]
+            n_wanted = n_objects[curves.object_set[c]]
+            n_base = n_objects[curves.base_set[c]]
             row = k * n_curves + c
             n = _follow_events(weights, allowed, events, row, curves, c, n_wanted, buffers)
             for lane in range(LANES):
                 if n_base[lane] > 0 and n_wanted[lane] > 0:
-                    sums.recall[c, lane] += buffers.n_hits[lane] / n_wanted[lane]
+                    values.recall[k, c, lane] = buffers.n_hits[lane] / n_wanted[lane]
             if curves.is_miss_rate[c]:
-                _add_miss_rate(n_wanted, n_base, buffers, sums.metric[c])
+                _miss_rate(n_wanted, n_base, buffers, values.metric[k, c])
             else:
-                _add_precision(n, n_wanted, n_base, buffers, sums.metric[c])
+                _precision(n, n_wanted, n_base, buffers, values.metric[k, c])
 
 
 @register_jitable
@@ -217,17 +248,13 @@ def _longest(start):  # pragma: no cover
 
 
 @register_jitable
-def _count_objects(weights, objects, k, n_classes, buffers, sums):  # pragma: no cover
+def _count_objects(weights, objects, k, n_classes, n_objects):  # pragma: no cover
     """Count the objects of class ``k`` in each set."""
-    n_objects = buffers.n_objects
-    n_objects[:] = 0
     for s in range(len(n_objects)):
         row = s * n_classes + k
         for o in range(objects.start[row], objects.start[row + 1]):
             for lane in range(LANES):
                 n_objects[s, lane] += weights[objects.image[o], lane]
-        for lane in range(LANES):
-            sums.n_classes[s, lane] += n_objects[s, lane] > 0
 
 
 @register_jitable
@@ -292,8 +319,8 @@ def _follow_events(
 
 
 @register_jitable
-def _add_miss_rate(n_wanted, n_base, buffers, metric):  # pragma: no cover
-    """Add the log-average miss rate of a class."""
+def _miss_rate(n_wanted, n_base, buffers, metric):  # pragma: no cover
+    """Compute the log-average miss rate of a class."""
     hits_at_rate = buffers.hits_at_rate
     n_rates = len(hits_at_rate)
     for lane in range(LANES):
@@ -301,12 +328,12 @@ def _add_miss_rate(n_wanted, n_base, buffers, metric):  # pragma: no cover
             log = 0.0
             for r in range(n_rates):
                 log += np.log(max(1 - hits_at_rate[r, lane] / n_wanted[lane], 1e-10))
-            metric[lane] += np.exp(log / n_rates)
+            metric[lane] = np.exp(log / n_rates)
 
 
 @register_jitable
-def _add_precision(n, n_wanted, n_base, buffers, metric):  # pragma: no cover
-    """Add the average precision of a class.
+def _precision(n, n_wanted, n_base, buffers, metric):  # pragma: no cover
+    """Compute the average precision of a class.
 
     The precision at a recall is the highest precision at that recall or beyond.
     """
@@ -320,4 +347,4 @@ def _add_precision(n, n_wanted, n_base, buffers, metric):  # pragma: no cover
             area[lane] += highest[lane] * (buffers.steps[i, lane] - reached)
     for lane in range(LANES):
         if n_base[lane] > 0 and n_wanted[lane] > 0:
-            metric[lane] += area[lane] / 101
+            metric[lane] = area[lane] / 101

@@ -7,7 +7,15 @@ import numpy as np
 
 from ..clutter.scopes import Scope
 from ..coco import Annotations
-from .curve_kernel import Curves, Entries, Events, Marks, Objects, average_over_classes
+from .curve_kernel import (
+    Curves,
+    Entries,
+    Events,
+    Marks,
+    Objects,
+    average_over_classes,
+    values_of_classes,
+)
 from .error_types import CLASS, ERROR_TYPES, LOCALISATION, Errors
 from .matching import IGNORED, IOU_THRESHOLDS, TRUE, Matches
 from .metrics import class_starts
@@ -55,9 +63,22 @@ class CurveBundle:
         Args:
             weights: ``(images, LANES)`` int32, how often each image occurs in each replicate.
         """
-        return average_over_classes(
-            weights, self.entries, self.marks, self.events, self.objects, self.curves
-        )
+        return average_over_classes(weights, *self._arrays)
+
+    def resample_classes(self, weights: np.ndarray) -> np.ndarray:
+        """Return every class's metric, the mean over the curves, in each replicate.
+
+        Args:
+            weights: As in :meth:`resample`.
+
+        Returns:
+            ``(K, LANES)``; NaN where a class has no objects.
+        """
+        return values_of_classes(weights, *self._arrays)[0].mean(axis=1)
+
+    @property
+    def _arrays(self) -> tuple[Entries, Marks, Events, Objects, Curves]:
+        return self.entries, self.marks, self.events, self.objects, self.curves
 
 
 class CurveBuilder:

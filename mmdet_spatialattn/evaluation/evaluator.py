@@ -40,10 +40,13 @@ class RunEvaluation:
         evaluation: The result, to be shown and stored.
         replicates: ``(1 + B,)`` of every metric in every scope: the observed value, followed by its
             bootstrap replicates; NaN where undefined.
+        class_precisions: ``(K, 1 + B)``, the same of the AP of every class on all objects; empty
+            where there is one class only.
     """
 
     evaluation: Evaluation
     replicates: dict[CurveKey, np.ndarray]
+    class_precisions: np.ndarray
 
 
 def evaluate(
@@ -127,6 +130,9 @@ def evaluate_run(
     if len(annotations.category_ids) == 1:
         by_image = jaccard_by_image(annotations, detections, matches, task.strata, charged, map_fn)
         statistics['JI'] = partial(best_jaccard, by_image)
+    else:
+        curves = precision_curves(annotations, matches, Scope(), 0, task.inside[0]).build()
+        statistics['classes'] = curves.resample_classes
     on_step()
     values = resample(
         statistics, task.groups, n_boot=n_boot, seed=seed, map_fn=map_fn, on_step=on_step
@@ -146,7 +152,8 @@ def evaluate_run(
         errors={name: errors[scope].count() for name, scope in task.named_scopes.items()},
         notes=tuple(_notes(task, detections, matches)),
     )
-    return RunEvaluation(evaluation, replicates)
+    class_precisions = values.get('classes', np.empty((0, 1 + n_boot)))
+    return RunEvaluation(evaluation, replicates, class_precisions)
 
 
 def n_steps(n_boot: int) -> int:

@@ -110,15 +110,32 @@ class EvaluationTask:
     def refusal(self, *scopes: Scope) -> Optional[Refused]:
         """Return why the scopes do not allow a conclusion; ``None`` if they do."""
         for scope in scopes:
-            counts = self.counts[scope]
             name = 'all' if scope.stratum is None else f"'{self.strata.names[scope.stratum]}'"
             name += f' ({scope.size})' if scope.size else ''
-            if counts.objects < ENOUGH:
-                return Refused(f'{name}: {counts.objects} objects; a conclusion needs {ENOUGH}')
-            if counts.units < ENOUGH_UNITS:
-                return Refused(
-                    f'{name}: {counts.units} {self.unit}; a conclusion needs {ENOUGH_UNITS}'
-                )
+            reason = self._too_small(name, self.counts[scope])
+            if reason is not None:
+                return reason
+        return None
+
+    @cached_property
+    def class_counts(self) -> dict[str, ScopeCounts]:
+        """The size of each class by its name, in the order of the annotations."""
+        names, ids = self.annotations.category_names, self.annotations.category_ids
+        labels = [f'{n} ({i})' if names.count(n) > 1 else n for n, i in zip(names, ids)]
+        return {
+            label: self._count(self.inside[0] & (self.annotations.category == k))
+            for k, label in enumerate(labels)
+        }
+
+    def class_refusal(self, name: str) -> Optional[Refused]:
+        """Return why a class does not allow a conclusion; ``None`` if it does."""
+        return self._too_small(f"'{name}'", self.class_counts[name])
+
+    def _too_small(self, name: str, counts: ScopeCounts) -> Optional[Refused]:
+        if counts.objects < ENOUGH:
+            return Refused(f'{name}: {counts.objects} objects; a conclusion needs {ENOUGH}')
+        if counts.units < ENOUGH_UNITS:
+            return Refused(f'{name}: {counts.units} {self.unit}; a conclusion needs {ENOUGH_UNITS}')
         return None
 
 

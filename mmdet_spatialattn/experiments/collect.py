@@ -22,7 +22,7 @@ from ..io import read_json, write_json
 from ..results import ArmSummary, Audit, Comparison, Cost, PlanSummary, Run, SweepResult
 from ..results.sweep import FAILED, FINISHED, WAITING
 from .arms import ArmMeasurement, differences, measure_arms
-from .config import coco_files, run_config
+from .config import coco_files, iou_types, run_config
 from .plan import Plan
 from .progress import SILENT, SweepProgress
 from .record import read_record
@@ -58,7 +58,8 @@ def collect(
     runs = [read_record(run, folder) for run in plan.runs]
     files = coco_files(configs[plan.baseline].test_dataloader)
     annotations = replace(test_set, source=relative(files.annotations, folder))
-    detections = load_runs(finished, folder, annotations)
+    iou_type, *others = iou_types(configs[arm] for arm in finished)
+    detections = load_runs(finished, folder, annotations, iou_type)
     dose = None
     if plan.dose:
         dose = dose_response(
@@ -67,9 +68,13 @@ def collect(
             field=plan.dose,
             group_by=plan.group_by,
             progress=progress.steps('by dose'),
-            **_options(plan, finished),
+            **_options(plan, finished, iou_type),
         )
-    comparison = compare_runs(plan, runs, annotations, detections, progress)
+    comparison = compare_runs(plan, runs, annotations, detections, iou_type, progress)
+    boxes = None
+    if others:
+        detections = load_runs(finished, folder, annotations, 'bbox')
+        boxes = compare_runs(plan, runs, annotations, detections, 'bbox', progress)
     if plan.looks:  # what a settled arm did not need is not missing
         runs = [run for run in runs if run.state != WAITING]
     arms = {arm: configs[arm] for arm in finished}
@@ -89,18 +94,26 @@ def collect(
             {arm: run_config(config, 0, folder) for arm, config in arms.items()}, plan.baseline
         ),
         runs=tuple(runs),
+        boxes=boxes,
     )
     result.to_json(folder / VERDICT)
     return result
 
 
 def compare_finished(
-    plan: Plan, folder: Path, test_set: Annotations, progress: SweepProgress = SILENT
+    plan: Plan,
+    folder: Path,
+    *,
+    configs: Mapping[str, Config],
+    test_set: Annotations,
+    progress: SweepProgress = SILENT,
 ) -> Comparison:
-    """Compare the finished runs, and write nothing."""
+    """Compare the finished runs, and write nothing; the arguments are those of :func:`collect`."""
     finished = finished_runs(plan, folder)
     runs = [read_record(run, folder) for run in plan.runs]
-    return compare_runs(plan, runs, test_set, load_runs(finished, folder, test_set), progress)
+    iou_type = iou_types(configs[arm] for arm in finished)[0]
+    detections = load_runs(finished, folder, test_set, iou_type)
+    return compare_runs(plan, runs, test_set, detections, iou_type, progress)
 
 
 def compare_runs(
@@ -108,6 +121,7 @@ def compare_runs(
     runs: Sequence[Run],
     annotations: Annotations,
     detections: Mapping[str, Sequence[Detections]],
+    iou_type: str,
     progress: SweepProgress,
 ) -> Comparison:
     """Compare the arms of a plan by the detections of their finished runs."""
@@ -132,23 +146,25 @@ def compare_runs(
         looks=plan.looks,
         withheld=_withheld(plan, runs),
         progress=progress.steps('comparing'),
-        **_options(plan, finished),
+        **_options(plan, finished, iou_type),
     )
 
 
 def load_runs(
-    finished: Mapping[str, Sequence[Run]], folder: Path, annotations: Annotations
+    finished: Mapping[str, Sequence[Run]], folder: Path, annotations: Annotations, iou_type: str
 ) -> dict[str, list[Detections]]:
-    """Load the detections of the finished runs, by arm."""
+    """Load the detections of the finished runs as boxes or as masks, by arm."""
     return {
-        arm: [_load(run, folder, annotations) for run in runs] for arm, runs in finished.items()
+        arm: [_load(run, folder, annotations, iou_type) for run in runs]
+        for arm, runs in finished.items()
     }
 
 
-def _options(plan: Plan, finished: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+def _options(plan: Plan, finished: Mapping[str, Sequence[Run]], iou_type: str) -> dict[str, Any]:
     """Return what comparison and dose-response have in common."""
     return {
         'baseline': plan.baseline,
+        'iou_type': iou_type,
         'n_boot': plan.n_boot,
         'max_detections': (*MAX_DETECTIONS[:-1], plan.max_detections),
         'seeds': _shared_seeds(finished, plan.baseline),
@@ -241,12 +257,14 @@ def relative(path: Path, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix() if near else str(path)
 
 
-def _load(run: Run, folder: Path, annotations: Annotations) -> Detections:
+def _load(run: Run, folder: Path, annotations: Annotations, iou_type: str) -> Detections:
     """Load the detections of a run, and name their file as seen from the folder."""
-    path = folder / run.detections
-    detections = load_detections(path, annotations)
-    notes = tuple(note.replace(detections.source, run.detections) for note in detections.notes)
-    return replace(detections, source=run.detections, notes=notes)
+    name = run.detections_of(iou_type)
+    detections = load_detections(folder / name, annotations, iou_type=iou_type)
+    if iou_type == 'segm':
+        detections = detections.sized_by_masks()
+    notes = tuple(note.replace(detections.source, name) for note in detections.notes)
+    return replace(detections, source=name, notes=notes)
 
 
 def _measured(

@@ -2,7 +2,7 @@
 
 import inspect
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -127,6 +127,21 @@ def coco_files(loader: Any) -> CocoFiles:
     root = Path(dataset.get('data_root') or '')
     images = (dataset.get('data_prefix') or {}).get('img', '')
     return CocoFiles((root / dataset.ann_file).resolve(), (root / images).resolve())
+
+
+def iou_types(configs: Iterable[Config]) -> tuple[str, ...]:
+    """Return what the test evaluators of all these configs score: masks first, then boxes.
+
+    Example:
+        >>> config = Config(dict(test_evaluator=dict(type='CocoMetric', metric=['bbox', 'segm'])))
+        >>> iou_types([config])
+        ('segm', 'bbox')
+    """
+    scored = {'segm', 'bbox'}
+    for config in configs:
+        metrics = config.test_evaluator.get('metric', 'bbox')
+        scored &= {metrics} if isinstance(metrics, str) else set(metrics)
+    return tuple(sorted(scored, reverse=True)) or ('bbox',)
 
 
 def read_config(path: PathLike) -> Config:

@@ -8,6 +8,7 @@ A run has a folder of its own, in which it leaves::
     epoch_<n>.pth          checkpoints (or iter_<n>.pth); the last two are kept
     health.json            what its attention did in the training
     detections.bbox.json   detections on the test set, in COCO's format
+    detections.segm.json   the same with masks, where the detector has some
     run.json               written last: how the run ended, and in which environment
 """
 

@@ -10,7 +10,16 @@ import yaml
 from ..compat.configs import SEPARATOR
 from ..errors import UserError, cannot_read
 from ..io import PathLike, atomic_path
-from ..results import OVERALL, Bounds, Environment, Refused, Run, RunHealth, SweepResult
+from ..results import (
+    OVERALL,
+    Bounds,
+    Comparison,
+    Environment,
+    Refused,
+    Run,
+    RunHealth,
+    SweepResult,
+)
 from ..results.comparison import SIZE_ADJUSTED
 from ..results.estimates import EstimateOrRefused, Number
 from ..tables import estimate_points, interval_points, points
@@ -42,6 +51,7 @@ def write_metafile(path: PathLike, result: SweepResult) -> None:
         'Plan': plan.name,
         'Estimand': plan.estimand,
         **({'Start': plan.start, 'Fine-tuning': plan.fine_tuning} if plan.start else {}),
+        **({'By': comparison.shape} if comparison.shape == 'masks' else {}),
         'Delta': plan.delta,
         'Detectable': {question: dict(power.curve) for question, power in comparison.power.items()},
         'Environments': _environments(result.runs),
@@ -99,8 +109,9 @@ def results_tables() -> str:
 def _table(title: str, name: str, content: dict[str, Any]) -> str:
     data, strata = content['Data'], list(content['Data']['strata'])
     most = strata[-1]
+    shape = ', by masks' if content.get('By') == 'masks' else ''
     lines = [
-        f'**{title}**, {_ESTIMANDS[content.get("Estimand", "trained")]}: '
+        f'**{title}**, {_ESTIMANDS[content.get("Estimand", "trained")]}{shape}: '
         f'{data["objects"]} objects in {data["images"]} test images, '
         f'{data["strata"][most]["objects"]} of them {most}; `{name}`{_detectable(content)}',
         '',
@@ -188,29 +199,39 @@ def _results(arm: str, result: SweepResult) -> Optional[dict[str, Any]]:
     comparison = result.comparison
     if arm not in comparison.arms:
         return None
-    measured = comparison.arms[arm]
-    strata = [stratum.name for stratum in comparison.strata]
     results: dict[str, Any] = {
         'seeds': [run.seed for run in result.finished[arm]],
-        'AP': {
-            'mean': _number(measured.metrics[OVERALL]['AP']),
-            'runs': [_number(run.metrics[OVERALL]['AP']) for run in measured.runs],
-            **{stratum: _number(measured.metrics[stratum]['AP']) for stratum in strata},
-        },
+        'AP': _precisions(arm, comparison),
         'cost': {kind: getattr(result.costs[arm], kind) for kind in _COSTS},
     }
     if arm in result.health:
         results['health'] = [_health(run) for run in result.health[arm]]
-    if arm in comparison.effects:
-        results |= {
-            'effect': {
-                scope: _estimate(comparison.effect(arm, scope)) for scope in comparison.scopes
-            },
-            'clutter_gain': _estimate(comparison.gain(arm)),
-            'clutter_gain_size_adjusted': _estimate(comparison.gain(arm, SIZE_ADJUSTED)),
-            'verdict': comparison.verdicts[arm].word,
-        }
+    results |= _effects(arm, comparison)
+    if result.boxes is not None:
+        results['boxes'] = {'AP': _precisions(arm, result.boxes), **_effects(arm, result.boxes)}
     return results
+
+
+def _precisions(arm: str, comparison: Comparison) -> dict[str, Any]:
+    measured = comparison.arms[arm]
+    strata = [stratum.name for stratum in comparison.strata]
+    return {
+        'mean': _number(measured.metrics[OVERALL]['AP']),
+        'runs': [_number(run.metrics[OVERALL]['AP']) for run in measured.runs],
+        **{stratum: _number(measured.metrics[stratum]['AP']) for stratum in strata},
+    }
+
+
+def _effects(arm: str, comparison: Comparison) -> dict[str, Any]:
+    """Return the effects of an arm; none of the baseline."""
+    if arm not in comparison.effects:
+        return {}
+    return {
+        'effect': {scope: _estimate(comparison.effect(arm, scope)) for scope in comparison.scopes},
+        'clutter_gain': _estimate(comparison.gain(arm)),
+        'clutter_gain_size_adjusted': _estimate(comparison.gain(arm, SIZE_ADJUSTED)),
+        'verdict': comparison.verdicts[arm].word,
+    }
 
 
 def _health(run: RunHealth) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A detector's config on one's own images: its files, its classes, and what evaluates it."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from mmengine.config import Config
 from ..coco import Annotations
 from ..errors import MissingFile, UserError
 from ..insertion.walk import datasets, dictionaries
-from .config import CocoFiles
+from .config import CocoFiles, iou_types
 
 HELD_OUT = 0.2
 """Share of the images that are held out for the test, where one annotation file is given."""
@@ -56,6 +56,23 @@ def check_images(annotations: Annotations, folder: Path) -> None:
             f'are not in {folder} ({", ".join(missing[:3])}{", ..." if missing[3:] else ""}); give '
             'their folder with --images'
         )
+
+
+def check_masks(configs: Iterable[Config], annotations: Annotations) -> None:
+    """Check that annotations have masks where detectors are tested by masks.
+
+    Raises:
+        UserError: They lack some.
+    """
+    if 'segm' not in iou_types(configs):
+        return
+    try:
+        annotations.masks  # noqa: B018  reads and checks them
+    except UserError as error:
+        raise UserError(
+            f'the detector is tested by masks, but {error}; give annotations with masks, or a '
+            'detector without a mask head'
+        ) from error
 
 
 def classes_of(config: Config) -> tuple[str, ...]:

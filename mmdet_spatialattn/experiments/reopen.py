@@ -8,6 +8,7 @@ from typing import Any, Optional
 from ..errors import UserError
 from ..io import read_json, write_json
 from ..results import SweepResult
+from ..results.comparison import SHAPES
 from .collect import COSTS, VERDICT
 from .config import arm_config, coco_files, flatten
 from .plan import Plan
@@ -62,7 +63,9 @@ def _stamp(plan: Plan, folder: Path, device: str) -> str:
     """Return a hash of everything that a result is made of: plan, configs, data, runs, program."""
     configs = {arm.name: arm_config(plan, arm) for arm in plan.arms}
     test_set = coco_files(configs[plan.baseline].test_dataloader).annotations
-    runs = [folder / name for run in plan.runs for name in (f'{run.name}/{RECORD}', run.detections)]
+    detections = [run.detections_of(shape) for run in plan.runs for shape in SHAPES]
+    records = [f'{run.name}/{RECORD}' for run in plan.runs]
+    runs = [folder / name for name in (*records, *detections)]
     program = sorted(path for path in PACKAGE.rglob('*') if path.suffix not in ('', '.pyc'))
     parts: dict[str, Any] = {
         'plan': repr(plan),

@@ -97,6 +97,7 @@ def detections_of(detections: Detections, kept: np.ndarray) -> Detections:
         boxes=detections.boxes[rows],
         scores=detections.scores[rows],
         area=detections.area[rows],
+        masks=None if detections.masks is None else [detections.masks[i] for i in rows],
     )
 
 

@@ -32,6 +32,7 @@ from ..evaluation import EvaluationTask
 from ..io import PathLike, differences, read_json, write_json
 from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
+from ..report.sweep_page import PAGE_OF_BOXES
 from ..results import Run, SweepResult
 from ..results.sweep import FINISHED, START
 from .checks import build_checked_model, check_checkpoint, check_data
@@ -41,6 +42,7 @@ from .fingerprint import claim_run
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
 from .launch import launch
+from .own_data import check_masks
 from .plan import Plan
 from .pretrained import check_available, check_pretrained
 from .progress import SILENT, SweepProgress
@@ -198,7 +200,7 @@ def _check(plan: Plan, folder: Path, *, training: bool) -> CheckedSweep:
             size += unfinished * _checkpoint_size(model)
     _check_one_test_set(configs, plan.baseline)
     _check_disk(folder, size)
-    test_set = _load_test_set(plan, configs[plan.baseline])
+    test_set = _load_test_set(plan, configs)
     return CheckedSweep(plan, folder, configs, test_set, tuple(dict.fromkeys(notes)))
 
 
@@ -252,6 +254,8 @@ def _collect(
         progress=progress,
     )
     write_sweep_page(result, sweep.folder)
+    if result.of_boxes is not None:
+        write_sweep_page(result.of_boxes, sweep.folder, path=sweep.folder / PAGE_OF_BOXES)
     write_sweep_markdown(result, sweep.folder)
     write_stamp(sweep.plan, sweep.folder, device, ended=ended and not result.failed)
     return result
@@ -277,7 +281,14 @@ def _launch_until_clear(
         seeds = plan.seeds[:look]
         runs = [run for run in plan.runs if run.arm in open_arms and run.seed in seeds]
         _launch(sweep, runs, jobs, device, progress)
-        looks = compare_finished(plan, sweep.folder, sweep.test_set, progress).looks
+        comparison = compare_finished(
+            plan,
+            sweep.folder,
+            configs=sweep.configs,
+            test_set=sweep.test_set,
+            progress=progress,
+        )
+        looks = comparison.looks
         open_arms = {arm for arm, taken in looks.items() if taken.open}
         if not open_arms:
             return
@@ -420,12 +431,14 @@ def _check_one_test_set(configs: Mapping[str, Config], baseline: str) -> None:
             )
 
 
-def _load_test_set(plan: Plan, config: Config) -> Annotations:
-    """Load the annotations, and check that they have the plan's strata, doses and groups.
+def _load_test_set(plan: Plan, configs: Mapping[str, Config]) -> Annotations:
+    """Load the annotations, and check that they have the plan's strata, doses, groups and masks.
 
     Clutter injection makes doses and groups of its own, later.
     """
-    annotations = load_annotations(coco_files(config.test_dataloader).annotations)
+    files = coco_files(configs[plan.baseline].test_dataloader)
+    annotations = load_annotations(files.annotations)
+    check_masks(configs.values(), annotations)
     group_by = None if plan.severities else plan.group_by
     EvaluationTask(annotations, stratify(annotations, plan.strata), group_by=group_by)
     if plan.dose and not plan.severities:

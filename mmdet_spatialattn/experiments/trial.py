@@ -26,8 +26,8 @@ from ..registry import MODELS
 from ..results import OVERALL
 from ..tables import points
 from .checks import build_checked_model, check_data, check_weights
-from .config import CocoFiles, coco_files, read_config
-from .own_data import check_images, classes_of, on_own_data, split_images
+from .config import CocoFiles, coco_files, iou_types, read_config
+from .own_data import check_images, check_masks, classes_of, on_own_data, split_images
 from .placing import PLACES, attention_changes
 from .plan import Plan, load_plan
 from .plan_files import write_plan_files
@@ -149,6 +149,8 @@ def prepare_trial(
     detector.load_from = None
     start, fact = _start(detector, load_from, checkpoint, same_classes=known in ((), classes))
     check_data(detector, *_LOADERS)
+    for annotations in (given.train, given.test):
+        check_masks([detector], annotations)
     arms = _arms(detector, attention, at)
     for name, changes in arms.items():
         trial = Config(detector._cfg_dict.to_dict())
@@ -180,7 +182,7 @@ def prepare_trial(
             'data': _describe_data(given.train, task),
             'start': fact,
             'training': training,
-            'arms': ', '.join(['baseline', *arms, 'placebo']),
+            'arms': ', '.join(['baseline', *arms, 'placebo']) + _compared(detector),
         },
         tuple(dict.fromkeys(notes)),
     )
@@ -363,6 +365,14 @@ def _describe_data(train: Annotations, task: EvaluationTask) -> str:
         f'{len(train.image_ids)} images to train on; {task.n_images} to test on, with {total} '
         f'objects: {", ".join(parts)}'
     )
+
+
+def _compared(config: Config) -> str:
+    """Return what the arms are compared by, where they have masks."""
+    return {
+        ('segm', 'bbox'): '; compared by their masks, and by their boxes beside them',
+        ('segm',): '; compared by their masks',
+    }.get(iou_types([config]), '')
 
 
 def _short(kind: Any) -> str:

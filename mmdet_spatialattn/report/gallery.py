@@ -12,7 +12,7 @@ from ..coco import Annotations, load_detections
 from ..coco.images import find_images, read_image
 from ..evaluation import ERROR_TYPES
 from ..io import PathLike
-from .pictures import Box, Layer, Picture, inline_picture
+from .pictures import Box, Layer, Picture, inline_picture, mask_outline
 from .scored_run import RunErrors, ScoredRun, classify_errors, score_run
 from .selection import most_different
 
@@ -108,6 +108,7 @@ def galleries(
     *,
     baseline: str,
     strata: Stratification,
+    iou_type: str = 'bbox',
     group: Optional[Sequence[Any]] = None,
 ) -> Galleries:
     """Return the gallery of every arm but the baseline.
@@ -122,6 +123,7 @@ def galleries(
         runs: Files of detections, by arm.
         baseline: The arm that the others are compared with.
         strata: The objects sorted into strata.
+        iou_type: ``'bbox'``, or ``'segm'`` to compare and draw masks.
         group: Group of each image; see :func:`most_different`.
 
     Raises:
@@ -129,12 +131,12 @@ def galleries(
     """
     paths = find_images(annotations, image_folder)
     number = int(np.clip(PICTURES // max(len(runs) - 1, 1), 2, 8))
-    reference = _load_arm(annotations, strata, baseline, runs[baseline])
+    reference = _load_arm(annotations, strata, baseline, runs[baseline], iou_type)
     arms = {}
     for name, files in runs.items():
         if name == baseline:
             continue
-        arm = _load_arm(annotations, strata, name, files)
+        arm = _load_arm(annotations, strata, name, files, iou_type)
         change = arm.errors - reference.errors
         pairs = [
             _pair(annotations, strata, i, reference, arm)
@@ -147,9 +149,16 @@ def galleries(
 
 
 def _load_arm(
-    annotations: Annotations, strata: Stratification, name: str, files: Sequence[PathLike]
+    annotations: Annotations,
+    strata: Stratification,
+    name: str,
+    files: Sequence[PathLike],
+    iou_type: str,
 ) -> _Arm:
-    runs = [score_run(annotations, load_detections(file, annotations)) for file in files]
+    runs = [
+        score_run(annotations, load_detections(file, annotations, iou_type=iou_type))
+        for file in files
+    ]
     first = runs[0]
     return _Arm(
         name,
@@ -179,7 +188,7 @@ def _picture(annotations: Annotations, path: PathLike, index: int, baseline: _Ar
     file_name = annotations.file_names[index]
     return inline_picture(
         read_image(path, annotations.image_sizes[index]),
-        [_object_layer(annotations, index), _arm_layer(annotations, baseline, index)],
+        [_object_layer(annotations, baseline, index), _arm_layer(annotations, baseline, index)],
         caption=file_name,
         alt=file_name,
     )
@@ -207,15 +216,26 @@ def _type(arm: _Arm, detection: int) -> str:
     return ERROR_TYPES[arm.causes.false_positives[detection] - 1]
 
 
-def _object_layer(annotations: Annotations, index: int) -> Layer:
+def _object_layer(annotations: Annotations, arm: _Arm, index: int) -> Layer:
     objects = np.flatnonzero((annotations.image == index) & ~annotations.iscrowd).tolist()
-    boxes = [_object_box(annotations, i, OBJECT_COLOR, 'object') for i in objects]
+    boxes = [_object_box(annotations, arm, i, OBJECT_COLOR, 'object') for i in objects]
     return Layer('objects', boxes)
 
 
-def _object_box(annotations: Annotations, i: int, color: str, status: str) -> Box:
+def _object_box(annotations: Annotations, arm: _Arm, i: int, color: str, status: str) -> Box:
     name = annotations.category_names[annotations.category[i]]
-    return Box(annotations.boxes[i].tolist(), color, f'{status}: {name}')
+    box = Box(annotations.boxes[i].tolist(), color, f'{status}: {name}')
+    if arm.first.detections.masks is None:
+        return box
+    return box._replace(outline=mask_outline(annotations.masks[i]))
+
+
+def _detection_box(arm: _Arm, i: int, color: str, title: str) -> Box:
+    detections = arm.first.detections
+    box = Box(detections.boxes[i].tolist(), color, title)
+    return (
+        box if detections.masks is None else box._replace(outline=mask_outline(detections.masks[i]))
+    )
 
 
 def _arm_layer(annotations: Annotations, arm: _Arm, index: int) -> Layer:
@@ -223,16 +243,16 @@ def _arm_layer(annotations: Annotations, arm: _Arm, index: int) -> Layer:
     run = arm.first
     detections, boxes = run.detections, []
     for i in np.flatnonzero(run.missed & (annotations.image == index)).tolist():
-        box = _object_box(annotations, i, MISSED_COLOR, 'missed')
+        box = _object_box(annotations, arm, i, MISSED_COLOR, 'missed')
         boxes.append(box._replace(style='dotted'))
     for i in np.flatnonzero(run.true_positives & (detections.image == index)).tolist():
         title = f'true positive: {_described(annotations, run, i)}'
-        boxes.append(Box(detections.boxes[i].tolist(), TRUE_COLOR, title))
+        boxes.append(_detection_box(arm, i, TRUE_COLOR, title))
     for i in np.flatnonzero(run.false_positives & (detections.image == index)).tolist():
         title = f'false positive ({_type(arm, i)}): {_described(annotations, run, i)}'
         label = annotations.category_names[detections.category[i]]
-        box = detections.boxes[i].tolist()
-        boxes.append(Box(box, FALSE_COLOR, title, label, style='dashed'))
+        box = _detection_box(arm, i, FALSE_COLOR, title)
+        boxes.append(box._replace(label=label, style='dashed'))
     return Layer('detections', boxes)
 
 

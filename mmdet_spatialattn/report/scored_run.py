@@ -16,7 +16,8 @@ COLUMNS = ('image', 'category', 'boxes', 'scores', 'area')
 class ScoredRun:
     """A run whose detections below the score threshold with the highest F1 are discarded.
 
-    A detection is a true positive if it matches an object of its class with an IoU of 0.5.
+    A detection is a true positive if it matches an object of its class with an IoU of 0.5, between
+    their masks if the detections have masks.
 
     Attributes:
         detections: All detections of the run.
@@ -84,7 +85,7 @@ def classify_errors(annotations: Annotations, run: ScoredRun) -> RunErrors:
     above = replace(
         detections,
         **{name: getattr(detections, name)[kept] for name in COLUMNS},
-        masks=None,
+        masks=None if detections.masks is None else [detections.masks[i] for i in kept],
     )
     inside, charged = ~annotations.iscrowd[None], np.ones((1, len(above)), bool)
     matches = match(annotations, above, inside, charged, thresholds=IOU_THRESHOLDS[:1])

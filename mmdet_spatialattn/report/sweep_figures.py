@@ -91,6 +91,7 @@ def effect_forest(comparison: Comparison) -> 'MaybeFigure':
     figure = forest(
         comparison.effect_series(),
         list(comparison.effects),
+        title=f'effect on {comparison.ap} in points',
         sides=WORSE_BETTER,
         equivalent=comparison.settings.delta,
     )
@@ -101,7 +102,7 @@ def level_forest(comparison: Comparison) -> 'MaybeFigure':
     """Draw the AP of every arm by scope, with a band that is the interval of the baseline."""
     series = comparison.level_series()
     rows = [arm for arm in series[0].points if arm != comparison.baseline]
-    figure = forest(series, rows, title=f'AP in points; bands: {comparison.baseline}')
+    figure = forest(series, rows, title=f'{comparison.ap} in points; bands: {comparison.baseline}')
     for entry in series:
         base = entry.points.get(comparison.baseline)
         if base is not None:

@@ -7,6 +7,7 @@ from ..io import PathLike, atomic_path
 from ..results import SweepResult
 from ..results.cost import cost_table
 from ..results.health import health_table
+from ..results.sweep import shape_table
 from ..tables import markdown_text
 from .sweep_costs import with_times
 from .sweep_tables import Numbers, summary_table
@@ -41,6 +42,8 @@ def _paragraphs(result: SweepResult, folder: PathLike) -> Iterator[str]:
         for arm, verdict in result.comparison.verdicts.items()
     )
     yield from _numbers(summary_table(result.comparison))
+    if result.boxes is not None:
+        yield shape_table((result.comparison, result.boxes)).markdown()
     if result.comparison.power:
         yield markdown_text(power_sentence(result.comparison))
     if result.health:

@@ -29,10 +29,14 @@ from .sweep_figures import sweep_figures
 from .sweep_tables import sweep_tables
 from .sweep_text import number_of_runs, plan_file, setup, title
 
+PAGE_OF_BOXES = 'report.boxes.html'
+"""File of the page by boxes, beside a page by masks."""
+
 CONTENTS = (
     ('arms', 'The answer'),
     ('confidence', 'How sure is this?'),
     ('alerts', 'Alerts'),
+    ('shapes', 'Masks and boxes'),
     ('effects', 'Effects by stratum'),
     ('gains', 'Clutter gain'),
     ('power', 'What this comparison can see'),
@@ -85,7 +89,8 @@ def write_sweep_page(
         result=result,
         title=title(result),
         number_of_runs=number_of_runs(result),
-        contents=[entry for entry in CONTENTS if entry[0] != 'power' or comparison.power],
+        contents=_contents(result),
+        page_of_boxes=PAGE_OF_BOXES,
         setup=setup(result),
         plan_file=plan_file(result.plan),
         **comparison_sections(
@@ -109,6 +114,11 @@ def write_sweep_page(
     return path
 
 
+def _contents(result: SweepResult) -> list[tuple[str, str]]:
+    absent = {'power': not result.comparison.power, 'shapes': result.boxes is None}
+    return [(anchor, name) for anchor, name in CONTENTS if not absent.get(anchor)]
+
+
 def _pictures(result: SweepResult, folder: Path) -> Pictures:
     if not result.images:
         return Pictures('no folder of images was given', [], Galleries({}, {}))
@@ -129,6 +139,7 @@ def _pictures(result: SweepResult, folder: Path) -> Pictures:
             runs,
             baseline=settings.baseline,
             strata=strata.apply(annotations),
+            iou_type=settings.iou_type,
             group=group,
         )
     except UserError as error:

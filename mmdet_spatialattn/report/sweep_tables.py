@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Union
+from typing import NamedTuple, Optional, Union
 
 from ..results import (
     OVERALL,
@@ -21,6 +21,7 @@ from ..results.cost import cost_table
 from ..results.estimates import EstimateOrRefused, IntervalOrRefused, Number
 from ..results.health import health_table
 from ..results.power import power_table
+from ..results.sweep import shape_table
 from ..tables import MISSING, Table, estimate_points, interval_points, p_value, points
 
 GAIN_NAMES = {PLAIN: 'plain', SIZE_ADJUSTED: 'size-adjusted'}
@@ -35,13 +36,15 @@ class Numbers(NamedTuple):
 
 
 class SweepTables(NamedTuple):
-    """The tables of a sweep's page; those of errors by arm."""
+    """The tables of a sweep's page; those of classes and errors by arm."""
 
+    shapes: Optional[Numbers]
     effects: Numbers
     metrics: Numbers
     other_metrics: Numbers
     gains: Numbers
     power: Sequence[Numbers]
+    classes: Mapping[str, Numbers]
     runs: Numbers
     health: Sequence[Numbers]
     doses: Sequence[Numbers]
@@ -59,11 +62,13 @@ def sweep_tables(result: SweepResult, costs: Mapping[str, Cost]) -> SweepTables:
     """
     comparison = result.comparison
     return SweepTables(
+        shapes=Numbers(shape_table((comparison, result.boxes))) if result.boxes else None,
         effects=effect_table(comparison),
         metrics=metric_table(comparison),
         other_metrics=other_metrics_table(comparison),
         gains=gain_table(comparison),
         power=power_tables(comparison),
+        classes={arm: class_table(comparison, arm) for arm in comparison.class_effects},
         runs=run_table(result),
         health=[Numbers(health_table(result.health))] if result.health else [],
         doses=dose_tables(result.dose) if result.dose else [],
@@ -91,7 +96,7 @@ def effect_table(comparison: Comparison) -> Numbers:
         for scope in comparison.scopes
     ]
     header = ('arm', 'scope', 'effect', *_estimate_header(comparison))
-    return Numbers(Table('Effects on AP in points', header, rows))
+    return Numbers(Table(f'Effects on {comparison.ap} in points', header, rows))
 
 
 def gain_table(comparison: Comparison) -> Numbers:
@@ -102,7 +107,7 @@ def gain_table(comparison: Comparison) -> Numbers:
         for kind, name in GAIN_NAMES.items()
     ]
     header = ('arm', 'kind', 'gain', *_estimate_header(comparison))
-    return Numbers(Table('Clutter gains in AP, in points', header, rows))
+    return Numbers(Table(f'Clutter gains in {comparison.ap}, in points', header, rows))
 
 
 def power_tables(comparison: Comparison) -> list[Numbers]:
@@ -123,7 +128,8 @@ def summary_table(comparison: Comparison) -> Numbers:
     ]
     level = percent(comparison.settings.level)
     return _numbers(
-        f'Effects on AP in points against {comparison.baseline}, with {level} intervals',
+        f'Effects on {comparison.ap} in points against {comparison.baseline}, with {level} '
+        'intervals',
         ('arm', *comparison.scopes, 'clutter gain', 'size-adjusted gain'),
         rows,
     )
@@ -156,7 +162,8 @@ def metric_table(comparison: Comparison) -> Numbers:
 def run_table(result: SweepResult) -> Numbers:
     """Return the AP of every run in every scope."""
     comparison = result.comparison
-    names = {run.detections: run.name for run in result.runs}
+    shape = comparison.settings.iou_type
+    names = {run.detections_of(shape): run.name for run in result.runs}
     rows = [
         (
             names.get(run.source, run.source),
@@ -165,7 +172,12 @@ def run_table(result: SweepResult) -> Numbers:
         for arm in comparison.arms.values()
         for run in arm.runs
     ]
-    return _numbers('AP of every run in points', ('run', *comparison.scopes), rows)
+    return _numbers(f'{comparison.ap} of every run in points', ('run', *comparison.scopes), rows)
+
+
+def class_table(comparison: Comparison, arm: str) -> Numbers:
+    """Return the AP of an arm and the effects on it by class; without rows with one class."""
+    return Numbers(comparison.class_table(arm), _reasons(comparison.class_effects[arm].values()))
 
 
 def error_table(comparison: Comparison, arm: str) -> Numbers:

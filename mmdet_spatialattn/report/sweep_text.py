@@ -52,8 +52,8 @@ def setup(result: SweepResult) -> list[tuple[str, str]]:
         ('Strata', f'{settings.measure or "given"}, cut at {cuts or "no value"}'),
         (
             'Matching',
-            f'{settings.iou_type}, at most {max(settings.max_detections)} detections per image '
-            'and class',
+            f'IoU of {result.comparison.shape}, at most {max(settings.max_detections)} detections '
+            'per image and class',
         ),
         (
             'Intervals',

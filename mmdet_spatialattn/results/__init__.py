@@ -11,7 +11,7 @@ from .health import RunHealth
 from .initial_effect import InitialEffect
 from .power import Power
 from .sweep import ArmSummary, Environment, PlanSummary, Run, SweepResult
-from .test_set import OVERALL, Stratum, TestSet
+from .test_set import OVERALL, ClassSize, Stratum, TestSet
 
 __all__ = [
     'OVERALL',
@@ -20,6 +20,7 @@ __all__ = [
     'Audit',
     'AuditRow',
     'Bounds',
+    'ClassSize',
     'Comparison',
     'ComparisonSettings',
     'Cost',

@@ -22,13 +22,16 @@ from .estimates import (
 )
 from .evaluation import Evaluation
 from .power import Power
-from .test_set import OVERALL, Stratum, TestSet, strata_table
+from .test_set import OVERALL, ClassSize, Stratum, TestSet, strata_table
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PLAIN, SIZE_ADJUSTED = 'plain', 'size_adjusted'
 """Kinds of clutter gain."""
+
+SHAPES = {'bbox': 'boxes', 'segm': 'masks'}
+"""What the IoU is computed of, by ``iou_type``."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,14 @@ class ArmResult:
         errors: By scope and error type, the mean number of errors.
         runs: The evaluation of every run.
         intervals: By scope, the AP with its interval; empty in files that were written without.
+        classes: By class, the AP on all objects with its interval; empty with one class only.
     """
 
     metrics: dict[str, Metrics]
     errors: dict[str, dict[str, float]]
     runs: tuple[Evaluation, ...]
     intervals: dict[str, IntervalOrRefused] = field(default_factory=dict)
+    classes: dict[str, IntervalOrRefused] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,9 @@ class Comparison(Result):
         looks: By arm, how far it is settled, where seeds are added until it is clear.
         power: By scope, what a comparison like this could see with more or fewer seeds, where runs
             are paired.
+        classes: The classes of the test set.
+        class_effects: By arm and class, the effect on the AP on all objects; empty with one class
+            only. Their intervals hold for every class by itself.
     """
 
     FORMAT: ClassVar[str] = 'comparison'
@@ -164,11 +172,23 @@ class Comparison(Result):
     notes: tuple[str, ...]
     looks: dict[str, Look] = field(default_factory=dict)
     power: dict[str, Power] = field(default_factory=dict)
+    classes: tuple[ClassSize, ...] = ()
+    class_effects: dict[str, Effects] = field(default_factory=dict)
 
     @property
     def baseline(self) -> str:
         """Name of the arm that the others are compared with."""
         return self.settings.baseline
+
+    @property
+    def shape(self) -> str:
+        """``'boxes'`` or ``'masks'``, whichever are compared."""
+        return SHAPES[self.settings.iou_type]
+
+    @property
+    def ap(self) -> str:
+        """Name of the AP for readers: ``'AP'`` of boxes, and ``'mask AP'``."""
+        return ap_name(self.settings.iou_type)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -210,16 +230,37 @@ class Comparison(Result):
             )
             for arm, result in self.arms.items()
         ]
-        return Table(f'{metric} in points, mean over the runs', ('arm', 'runs', *self.scopes), rows)
+        caption = f'{self._named(metric)} in points, mean over the runs'
+        return Table(caption, ('arm', 'runs', *self.scopes), rows)
 
     def effect_table(self, arm: str, metric: str = 'AP') -> Table:
         """Return the effects of an arm on a metric and its clutter gains."""
         level = f'{self.settings.level:.0%} interval'
-        header = ('', f'effect on {metric}', level, 'over all arms', 'p', 'found 4 in 5 from')
+        effect = f'effect on {self._named(metric)}'
+        header = ('', effect, level, 'over all arms', 'p', 'found 4 in 5 from')
         rows = [(scope, *_cells(self.effect(arm, scope, metric))) for scope in self.scopes]
         for kind, title in ((PLAIN, 'clutter gain'), (SIZE_ADJUSTED, '  size-adjusted')):
             rows.append((title, *_cells(self.gain(arm, kind, metric))))
         return Table(f'{arm} against {self.baseline}', header, rows)
+
+    def class_table(self, arm: str) -> Table:
+        """Return the AP of an arm and of the baseline by class, and the effects on it."""
+        effects = _entry(self.class_effects, 'arm', arm)
+        level = f'{self.settings.level:.0%} interval'
+        base, own = self.arms[self.baseline].classes, self.arms[arm].classes
+        rows = [
+            (
+                size.name,
+                str(size.objects),
+                *(_interval_cell(entries[size.name]) for entries in (base, own)),
+                *_cells(effects[size.name])[:4],
+            )
+            for size in self.classes
+            if size.name in effects
+        ]
+        names = (f'{self.ap}, {self.baseline}', f'{self.ap}, {arm}')
+        header = ('class', 'objects', *names, 'effect', level, 'over all arms', 'p')
+        return Table(f'{self.ap} by class in points: {arm}', header, rows)
 
     def effect_series(self, metric: str = 'AP') -> list[Series]:
         """Return the effects on a metric as series of a figure: a row per arm."""
@@ -265,8 +306,13 @@ class Comparison(Result):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row per estimate: arm, quantity, scope, metric, and the estimate's numbers."""
+        by_class = {
+            arm: {name: {'AP': effect} for name, effect in effects.items()}
+            for arm, effects in self.class_effects.items()
+        }
         quantities = {
             'effect': self.effects,
+            'class effect': by_class,
             'clutter gain': self.clutter_gain,
             'error effect': self.error_effects,
         }
@@ -277,10 +323,18 @@ class Comparison(Result):
             if isinstance(effect, Estimate)
         ]
 
+    def _named(self, metric: str) -> str:
+        return self.ap if metric == 'AP' else metric
+
     def __str__(self) -> str:
         sentences = [f'{arm}: {verdict.sentence}' for arm, verdict in self.verdicts.items()]
         notes = [f'Note: {note}' for note in self.notes]
         return '\n\n'.join([str(self.test_set), super().__str__(), *sentences, *notes])
+
+
+def ap_name(iou_type: str) -> str:
+    """Return the name of the AP for readers: ``'AP'`` of boxes, and ``'mask AP'``."""
+    return 'mask AP' if iou_type == 'segm' else 'AP'
 
 
 def _entry(entries: Mapping[str, Any], kind: str, name: str) -> Any:
@@ -297,6 +351,10 @@ def _leaves(
         for scope, effects in scopes.items():
             for metric, effect in effects.items():
                 yield arm, scope, metric, effect
+
+
+def _interval_cell(entry: IntervalOrRefused) -> str:
+    return MISSING if isinstance(entry, Refused) else str(entry)
 
 
 def _cells(effect: EstimateOrRefused) -> tuple[str, ...]:

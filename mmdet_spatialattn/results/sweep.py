@@ -1,17 +1,19 @@
 """The result of a sweep: its plan, its runs, their comparison."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
-from ..tables import Table
+from ..tables import MISSING, Table
 from .audit import Audit
 from .base import Result
 from .comparison import Comparison
 from .cost import Cost, cost_table
 from .dose_response import DoseResponse
-from .estimates import Refused
+from .estimates import EstimateOrRefused, Refused, points_or_missing
 from .health import RunHealth
+from .test_set import OVERALL
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -73,7 +75,11 @@ class Run(Result):
     @property
     def detections(self) -> str:
         """File of its detections, as seen from the sweep's folder."""
-        return f'{self.name}/detections.bbox.json'
+        return self.detections_of('bbox')
+
+    def detections_of(self, iou_type: str) -> str:
+        """Return the file of its detections as boxes (``'bbox'``) or masks (``'segm'``)."""
+        return f'{self.name}/detections.{iou_type}.json'
 
     @property
     def log(self) -> str:
@@ -135,12 +141,13 @@ class SweepResult(Result):
         plan: What was planned.
         annotations: Annotation file of the test set, as seen from the sweep's folder.
         images: Folder of its images, likewise.
-        comparison: The arms against the baseline.
+        comparison: The arms against the baseline; by their masks, where detectors have some.
         dose: The arms by dose of clutter, where the plan asks for it.
         costs: By arm. Measured times differ between measurements; they stand in ``cost.json``.
         audits: By arm, the inserted attention.
         differences: By arm, how its config differs from the baseline's, as a unified diff.
         runs: All planned runs.
+        boxes: The arms by their boxes, where ``comparison`` is by their masks.
     """
 
     FORMAT: ClassVar[str] = 'verdict'
@@ -154,6 +161,14 @@ class SweepResult(Result):
     audits: dict[str, Union[Audit, Refused]]
     differences: dict[str, str]
     runs: tuple[Run, ...]
+    boxes: Optional[Comparison] = None
+
+    @property
+    def of_boxes(self) -> Optional['SweepResult']:
+        """The result as it is by boxes alone, where masks are compared."""
+        if self.boxes is None:
+            return None
+        return replace(self, comparison=self.boxes, dose=None, boxes=None)
 
     @property
     def failed(self) -> tuple[Run, ...]:
@@ -189,6 +204,8 @@ class SweepResult(Result):
         tables = [*self.comparison.tables()]
         if self.dose is not None:
             tables += self.dose.tables()
+        if self.boxes is not None:
+            tables.append(shape_table((self.comparison, self.boxes)))
         return [*tables, cost_table(self.costs)]
 
     def rows(self) -> list[dict[str, Any]]:
@@ -198,4 +215,38 @@ class SweepResult(Result):
         return self.comparison.plot()
 
     def __str__(self) -> str:
-        return str(self.comparison)
+        if self.boxes is None:
+            return str(self.comparison)
+        return f'{self.comparison}\n\n{shape_table((self.comparison, self.boxes)).text()}'
+
+
+def shape_table(comparisons: Sequence[Comparison]) -> Table:
+    """Return the arms by masks and by boxes, one below the other.
+
+    Args:
+        comparisons: Of the same arms, on the same test set.
+    """
+    most = comparisons[0].scopes[-1]
+    rows = [
+        (
+            f'{arm}, {comparison.shape}',
+            comparison.verdicts[arm].word,
+            *(_before_and_after(comparison, arm, scope) for scope in (OVERALL, most)),
+            *(_cell(comparison.effect(arm, scope)) for scope in (OVERALL, most)),
+            _cell(comparison.gain(arm)),
+        )
+        for arm in comparisons[0].effects
+        for comparison in comparisons
+    ]
+    scopes = [f'{what} {scope}' for what in ('AP', 'effect') for scope in (OVERALL, most)]
+    header = ('arm', 'verdict', *scopes, 'clutter gain')
+    return Table('Masks and boxes: AP and effects in points', header, rows)
+
+
+def _before_and_after(comparison: Comparison, arm: str, scope: str) -> str:
+    metrics = [comparison.arms[name].metrics[scope]['AP'] for name in (comparison.baseline, arm)]
+    return ' \N{RIGHTWARDS ARROW} '.join(map(points_or_missing, metrics))
+
+
+def _cell(effect: EstimateOrRefused) -> str:
+    return MISSING if isinstance(effect, Refused) else str(effect)

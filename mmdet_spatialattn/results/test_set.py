@@ -38,6 +38,21 @@ class TestSet:
 
 
 @dataclass(frozen=True)
+class ClassSize:
+    """One class of the test set.
+
+    Attributes:
+        name: Name of the class.
+        objects: Number of its objects.
+        images: Number of the images that hold them.
+    """
+
+    name: str
+    objects: int
+    images: int
+
+
+@dataclass(frozen=True)
 class Stratum:
     """The objects that are alike in clutter.
 

@@ -124,12 +124,16 @@ def test_an_export_of_fiftyone_is_matched_by_names(truth):
 
 def test_boxes_beside_masks_give_the_sizes_as_in_pycocotools(truth):
     """As in detectron2's ``coco_instances_results.json``, which is noted."""
-    mask = {'size': [30, 40], 'counts': [120, 15, 1065]}
+    mask = {'size': [30, 40], 'counts': [120, 615, 465]}
     records = [{**RESULTS[0], 'segmentation': mask}]
     for iou_type in ('bbox', 'segm'):
         assert load_detections(records, truth, iou_type=iou_type).area.tolist() == [48]
     assert load_detections(records, truth).notes == ()
-    assert load_detections(records, truth, iou_type='segm').notes == (BOXES_BESIDE_MASKS,)
+    detections = load_detections(records, truth, iou_type='segm')
+    assert detections.notes == (BOXES_BESIDE_MASKS,)
+    sized = detections.sized_by_masks()
+    assert sized.area.tolist() == [615] and sized.notes == ()
+    assert sized.boxes.tolist() == detections.boxes.tolist()
 
 
 def changed_export(part, index, **change):

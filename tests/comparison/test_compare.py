@@ -71,6 +71,30 @@ def test_a_better_arm_is_found_better(problem):
     assert reverse.verdicts['base'].word == 'hurts'
 
 
+def test_the_effect_on_a_class_is_that_of_its_objects_alone(problem):
+    truth, runs = problem
+    arms = {'base': [runs['a0'], runs['a1']], 'better': [runs['b0'], runs['b1']]}
+    result = compare(truth, arms, n_boot=100)
+    used = truth['annotations'][0]['category_id']
+    (unused,) = (c['name'] for c in truth['categories'] if c['id'] != used)
+    sizes = {size.name: size.objects for size in result.classes}
+    assert sizes == {f'class {used}': result.test_set.objects, unused: 0}
+    refused = Refused(f"'{unused}': 0 objects; a conclusion needs 30")
+    assert result.class_effects['better'][unused] == result.arms['base'].classes[unused] == refused
+    own = [category for category in truth['categories'] if category['id'] == used]
+    parts = {
+        arm: [[d for d in run if d['category_id'] == used] for run in entries]
+        for arm, entries in arms.items()
+    }
+    alone = compare({**truth, 'categories': own}, parts, n_boot=100)
+    assert alone.class_effects == {'better': {}} and alone.arms['base'].classes == {}
+    effect, expected = result.class_effects['better'][f'class {used}'], alone.effect('better')
+    for name in ('estimate', 'low', 'high', 'p'):
+        assert getattr(effect, name) == pytest.approx(getattr(expected, name), abs=1e-12)
+    level = alone.arms['better'].intervals['overall']
+    assert result.arms['better'].classes[f'class {used}'].low == pytest.approx(level.low)
+
+
 def test_an_arm_against_itself_shows_no_effect(problem):
     truth, runs = problem
     result = compare(truth, {'a': [runs['a0']], 'same': [runs['a0']]}, n_boot=100)

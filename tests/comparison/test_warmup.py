@@ -14,7 +14,7 @@ from tests.evaluation.synthetic import random_problem
 
 loops = [
     scopes._charge, pairs._box_ious, matching._match, error_types._classify,
-    metrics._precisions, curve_kernel._add_classes, jaccard._count,
+    metrics._precisions, curve_kernel._fill_classes, jaccard._count,
 ]
 warm_up()
 ahead = [set(loop.signatures) for loop in loops]

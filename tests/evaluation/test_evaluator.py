@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmdet_spatialattn.clutter import Scope, Stratification
+from mmdet_spatialattn.clutter import Scope, Stratification, stratify
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import CurveKey, EvaluationTask, evaluate, evaluate_run, n_steps
@@ -41,6 +41,27 @@ def test_the_overall_metrics_are_those_of_pycocotools_or_refused():
         got = [metrics[name] for name in list(metrics)[:12]]
         assert [-1 if isinstance(value, Refused) else value for value in got] == expected
         assert -1 not in got
+
+
+def test_the_ap_of_a_class_is_that_of_pycocotools_and_ap_is_their_mean():
+    for seed in range(5):
+        rng = np.random.default_rng([seed, 6])
+        truth, detections = random_problem(rng, n_images=30, n_classes=4)
+        annotations = load_annotations(truth)
+        task = EvaluationTask(annotations, stratify(annotations, 'cover'))
+        run = evaluate_run(task, load_detections(detections, annotations), n_boot=40)
+        precision = pycocotools_evaluate(truth, detections).eval['precision'][:, :, :, 0, -1]
+        expected = precision.mean(axis=(0, 1))  # classes by rising id; -1 without objects
+        observed = np.nan_to_num(run.class_precisions[:, 0], nan=-1)
+        assert observed == pytest.approx(expected) and (expected == -1).sum() == 1
+        replicates = run.replicates[CurveKey(Scope(), 'AP')]
+        assert np.nanmean(run.class_precisions, axis=0) == pytest.approx(replicates)
+    one_class = {**truth, 'categories': truth['categories'][:1]}
+    one_class['annotations'] = []
+    annotations = load_annotations(one_class)
+    task = EvaluationTask(annotations, stratify(annotations, 'cover'))
+    run = evaluate_run(task, load_detections([], annotations), n_boot=40)
+    assert run.class_precisions.shape == (0, 41)
 
 
 def test_a_missing_number_says_why():

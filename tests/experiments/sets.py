@@ -23,6 +23,7 @@ from mmdet_spatialattn.results.sweep import FINISHED
 CONFIGS = Path(__file__).parents[2] / 'configs/clutter_digits'
 BASELINE = CONFIGS / 'retinanet_r18-narrow_fpn_4e_clutter-digits.py'
 CBAM = CONFIGS / 'retinanet_r18-narrow-cbam-c3-c5_fpn_4e_clutter-digits.py'
+MASKS = CONFIGS / 'mask-rcnn_r18-narrow_fpn_8e_clutter-digits.py'
 
 
 def small_scenes(folder: Path) -> Path:

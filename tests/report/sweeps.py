@@ -93,6 +93,36 @@ def write_sweep(
     return result
 
 
+def write_mask_sweep(folder: Path) -> SweepResult:
+    """Write a small sweep of detectors with masks: an object is found with its ink, or missed."""
+    skills = {'narrow': 0.5, 'cbam-backbone': 0.8}
+    result = write_sweep(folder, skills, scenes=60, levels=(0, 2))
+    truth = load_annotations(folder / 'scenes/annotations/val.json')
+    compared: dict[str, Any] = {'bbox': {arm: [] for arm in skills}}
+    compared['segm'] = {arm: [] for arm in skills}
+    for run in result.runs:
+        rng = np.random.default_rng([len(run.arm), run.seed])
+        entries = []
+        for row in truth.records:
+            found = rng.random() < skills[run.arm]
+            mask = row['segmentation'] if found else truth.records[0]['segmentation']
+            box = row['bbox'] if found else truth.records[0]['bbox']
+            detection = _detection(row['image_id'], row['category_id'], np.array(box), rng.random())
+            entries.append({**detection, 'segmentation': mask})
+        for iou_type, arms in compared.items():
+            name = run.detections_of(iou_type)
+            write_json(folder / name, entries, indent=None)
+            loaded = load_detections(entries, truth, iou_type=iou_type)
+            arms[run.arm].append(replace(loaded, source=name, notes=()))
+    masks, boxes = (
+        compare(truth, compared[iou_type], iou_type=iou_type, n_boot=100, group_by='scene')
+        for iou_type in ('segm', 'bbox')
+    )
+    result = replace(result, comparison=masks, boxes=boxes, dose=None)
+    result.to_json(folder / 'verdict.json')
+    return result
+
+
 def _result(
     folder: Path, runs: tuple[Run, ...], arms: tuple[str, ...], seeds: tuple[int, ...]
 ) -> SweepResult:

@@ -16,7 +16,7 @@ from mmdet_spatialattn.evaluation import ERROR_TYPES
 from mmdet_spatialattn.experiments.plan import load_plan
 from mmdet_spatialattn.io import read_json, write_json
 from mmdet_spatialattn.report import write_sweep_markdown, write_sweep_page
-from mmdet_spatialattn.results import Audit, Refused, Run, SweepResult
+from mmdet_spatialattn.results import Audit, Estimate, Refused, Run, SweepResult
 from mmdet_spatialattn.tables import points
 from tests.report.pages import (
     NASTY,
@@ -104,6 +104,24 @@ def test_the_page_shows_the_numbers_of_the_comparison(result, page):
             runs.append([f'{name}/seed_{seed}', *numbers])
     assert table(page, 'AP in points, mean') == means
     assert table(page, 'AP of every run') == runs
+
+
+def test_the_page_shows_every_class(result, page):
+    comparison = result.comparison
+    for arm, effects in comparison.class_effects.items():
+        rows = table(page, f'AP by class in points: {arm}')
+        assert [row[0] for row in rows] == [size.name for size in comparison.classes]
+        assert sum(int(row[1]) for row in rows) == comparison.test_set.objects
+        for name, _, before, after, *numbers in rows:
+            effect = effects[name]
+            if isinstance(effect, Refused):
+                assert (before, after, numbers[0]) == ('-', '-', '-')
+                assert f'No effect (-): {effect.reason}' in page.words()
+            else:
+                assert before == str(comparison.arms['narrow'].classes[name])
+                assert after == str(comparison.arms[arm].classes[name])
+                assert numbers == [*cells(effect)[:4]]
+    assert any(isinstance(effect, Estimate) for effect in effects.values())
 
 
 def test_the_page_shows_the_numbers_of_the_doses(result, page):
@@ -642,6 +660,11 @@ def test_the_cost_on_the_axis_is_chosen(sweep, look):
     page.get_by_role('radio', name='parameters').click()
     assert page.evaluate(places) == pytest.approx([1, 1.004321, 1.008642])
     assert title.text_content() == 'parameters, times the baseline'
+    labels = page.locator('#figure-cost .annotation-text')
+    assert sorted(labels.all_text_contents()) == sorted(['narrow', 'control', ARM])
+    boxes = [label.bounding_box() for label in labels.all()]
+    boxes.sort(key=lambda box: box['y'])
+    assert all(a['y'] + a['height'] <= b['y'] + 1 for a, b in zip(boxes, boxes[1:]))
 
 
 @pytest.mark.browser

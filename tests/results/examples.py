@@ -6,6 +6,7 @@ from mmdet_spatialattn.results import (
     Audit,
     AuditRow,
     Bounds,
+    ClassSize,
     Comparison,
     ComparisonSettings,
     Cost,
@@ -59,7 +60,7 @@ def evaluation(source):
 def arm(*sources):
     runs = tuple(map(evaluation, sources))
     errors = {scope: {'class': 3.0, 'missed': 5.0} for scope in runs[0].errors}
-    return ArmResult(runs[0].metrics, errors, runs)
+    return ArmResult(runs[0].metrics, errors, runs, classes={'cell': INTERVAL, 'rare': REFUSED})
 
 
 COMPARISON = Comparison(
@@ -87,6 +88,8 @@ COMPARISON = Comparison(
     clutter_gain={'cbam': {'plain': {'AP': REFUSED}, 'size_adjusted': {'AP': REFUSED}}},
     verdicts={'cbam': Verdict('helps everywhere alike', 'Helps everywhere alike: AP +1.2.')},
     notes=("nothing is concluded from 'crowded': 12 objects",),
+    classes=(ClassSize('cell', 400, 90), ClassSize('rare', 12, 8)),
+    class_effects={'cbam': {'cell': ESTIMATE, 'rare': REFUSED}},
 )  # fmt: skip
 
 DOSE_RUN = DoseRun('a0.json', (0.3, 0.2), 0.2, Refused('undefined'))
@@ -142,6 +145,7 @@ SWEEP = SweepResult(
     audits={'baseline': Audit(()), 'cbam': AUDIT},
     differences={'baseline': '', 'cbam': '+a'},
     runs=(Run('baseline', 0), Run('baseline', 1, 'failed'), Run('cbam', 0), RUN),
+    boxes=COMPARISON,
 )  # fmt: skip
 
 EXAMPLES = [

@@ -11,11 +11,18 @@ function emphasise(plot, colorOf) {
   const palette = [otherColor, baselineColor, chosenColor].map(colorOf);
   const shades = order.map(position => palette[position - 1]);
   Plotly.restyle(plot, {
-    mode: metas.map((meta, i) => meta.part !== 'point' ? plot.data[i].mode : meta.labelled || order[i] > 1 ? 'markers+text' : 'markers'),
-    'line.color': shades, 'marker.color': shades, 'error_y.color': shades, 'textfont.color': shades, zorder: order,
+    'line.color': shades, 'marker.color': shades, 'error_y.color': shades, zorder: order,
     fillcolor: shades.map(color => color + '33'),
     visible: metas.map((meta, i) => meta.part !== 'band' || order[i] > 1),
   });
+  changeLabels(plot, meta => ({font: {color: colorOf(meta.arm === choice.value ? chosenColor : baselineColor)}, arrowcolor: colorOf(otherColor)}));
+}
+
+// The labels of points are annotations, named as their arms.
+function changeLabels(plot, changeOf) {
+  const labels = plot.layout.annotations || [], metas = new Map(plot.data.map(({meta}) => [meta && meta.arm, meta]));
+  if (!labels.some(({name}) => metas.has(name))) return;
+  Plotly.relayout(plot, {annotations: labels.map(label => metas.has(label.name) ? {...label, ...changeOf(metas.get(label.name))} : label)});
 }
 afterDrawing.push(emphasise);
 
@@ -46,6 +53,7 @@ all('[name=cost]').forEach(input => input.addEventListener('change', () => {
   if (!plot || !isDrawn(plot)) return;
   Plotly.restyle(plot, {x: plot.data.map(trace => [trace.meta.costs[input.value]])});
   Plotly.relayout(plot, {'xaxis.title.text': input.value + ', times the baseline'});
+  changeLabels(plot, ({costs}) => ({x: costs[input.value], visible: input.value in costs}));
 }));
 
 // The gallery: images with an error of one kind, and images enlarged.
