@@ -26,12 +26,12 @@ from ..evaluation import (
 )
 from ..processors import Progress, silent
 from ..results import (
-    OVERALL,
     ArmResult,
     Bounds,
     ClassSize,
     Comparison,
     ComparisonSettings,
+    Estimate,
     Power,
     Refused,
     TestSet,
@@ -226,18 +226,22 @@ class _Comparer:
             baseline={scope: baseline[scope]['AP'] for scope in estimator.scopes},
             n_trainings=min(counts),
             delta=self.delta,
-            more_seeds=self._more_seeds(arm, effects[OVERALL]['AP'], min(counts)),
+            more_seeds=self._more_seeds(arm, effects, min(counts)),
             identical=self._is_identical(arm),
             withheld=self.withheld.get(arm, ''),
             ap=ap_name(self.task.iou_type),
         )
 
-    def _more_seeds(self, arm: str, effect: EstimateOrRefused, n: int) -> Optional[int]:
+    def _more_seeds(self, arm: str, effects: Mapping[str, Effects], n: int) -> Optional[int]:
+        """Return about how many more seeds would settle the effects overall and in clutter."""
         decisions = self.decisions.get(arm)
-        if not decisions:
-            return _more_seeds(effect, n, self.delta)
-        numbers = [decision.more_seeds for decision in decisions]
-        return None if None in numbers else max(number or 0 for number in numbers)
+        if decisions:
+            numbers = [decision.more_seeds for decision in decisions]
+        else:
+            scopes = list(self.estimator.scopes)
+            asked = (effects[scope]['AP'] for scope in (scopes[0], scopes[-1]))
+            numbers = [_more_seeds(e, n, self.delta) for e in asked if isinstance(e, Estimate)]
+        return None if None in numbers else max((number or 0 for number in numbers), default=None)
 
     def _is_identical(self, arm: str) -> bool:
         """Return whether every run of an arm scores as the baseline's run, in all replicates."""
@@ -300,14 +304,16 @@ def _by_arm(
     }
 
 
-def _more_seeds(effect: EstimateOrRefused, n: int, delta: float) -> Optional[int]:
+def _more_seeds(effect: Estimate, n: int, delta: float) -> Optional[int]:
     """Return about how many more seeds would settle an effect, if its estimate stays as it is.
 
     The interval must shrink until it leaves out 0, or lies within ``delta``. The part of the
     variance that is due to the images stays, so that no number of seeds may be enough.
     """
-    if isinstance(effect, Refused) or not isinstance(effect.simultaneous, Bounds):
+    if not isinstance(effect.simultaneous, Bounds):
         return None
+    if effect.simultaneous.sign or effect.simultaneous.within(delta):
+        return 0
     reach = (effect.simultaneous.high - effect.simultaneous.low) / 2
     wanted = max(abs(effect.estimate), delta - abs(effect.estimate))
     if reach <= wanted:

@@ -170,7 +170,12 @@ def _sentences(word: str, evidence: Evidence, signs: Mapping[str, int]) -> list[
     if word == EQUIVALENT:
         finding += f' (within ±{points(evidence.delta)} AP)'
     if word == INCONCLUSIVE:
-        finding += f', leaning to {"better" if overall.estimate > 0 else "worse"}'
+        open_one, place = overall, ''
+        if _within(overall, evidence.delta) and isinstance(clutter, Estimate):
+            open_one, place = clutter, f' where {evidence.clutter}'
+        finding += f', leaning to {"better" if open_one.estimate > 0 else "worse"}{place}'
+        if place:
+            finding += f' (overall equivalent, within ±{points(evidence.delta)} AP)'
     if word not in (EQUIVALENT, INCONCLUSIVE) and is_small(evidence.effects, evidence.delta):
         finding += f', by less than {points(evidence.delta)} AP'
     finding += f': {evidence.ap} {_spoken(overall)}'

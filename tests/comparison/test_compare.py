@@ -2,6 +2,8 @@
 
 import copy
 import json
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,11 +12,12 @@ from mmdet_spatialattn.cli import main
 from mmdet_spatialattn.clutter import Scope, Stratification, stratify
 from mmdet_spatialattn.coco import load_annotations, load_detections
 from mmdet_spatialattn.comparison import compare
+from mmdet_spatialattn.comparison.compare import _more_seeds
 from mmdet_spatialattn.comparison.power import SEEDS, Design, detectable, stored_components
 from mmdet_spatialattn.comparison.sequential import Plan, levels_of_looks
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.evaluation import CurveKey, EvaluationTask, evaluate_run
-from mmdet_spatialattn.results import Comparison, Refused
+from mmdet_spatialattn.results import Bounds, Comparison, Estimate, Refused
 from mmdet_spatialattn.results.base import VERSION
 
 from ..evaluation.synthetic import pycocotools_evaluate, random_problem, with_masks
@@ -102,6 +105,16 @@ def test_an_arm_against_itself_shows_no_effect(problem):
     assert (effect.estimate, effect.low, effect.high, effect.p) == (0, 0, 0, 1)
     assert result.verdicts['same'].word == 'no verdict'
     assert 'exactly what the run of the baseline' in result.verdicts['same'].sentence
+
+
+def test_the_seeds_that_are_missing_are_those_of_every_open_question():
+    open_one = Estimate(0.004, -0.001, 0.009, 0.005, 99.0, 0.5, 0.5, 0.01, Bounds(-0.006, 0.014))
+    settled = replace(open_one, simultaneous=Bounds(-0.002, 0.004))
+    wide = replace(open_one, simultaneous=Bounds(-0.096, 0.104))
+    number = partial(_more_seeds, n=4, delta=0.005)
+    assert number(settled) == 0 == number(replace(open_one, simultaneous=Bounds(0.001, 0.02)))
+    assert number(open_one) == 21  # 4 * (1.0 / 0.4) ** 2 = 25 seeds in all
+    assert number(wide) is None
 
 
 def test_the_gain_is_the_difference_of_effects(problem):

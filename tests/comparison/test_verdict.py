@@ -64,6 +64,15 @@ def test_the_word_follows_from_the_simultaneous_intervals(overall, clutter, gain
     assert judge(evidence(overall, clutter, gain)).word == word
 
 
+def test_what_is_settled_overall_is_said_where_clutter_is_open():
+    verdict = judge(evidence(NEAR, effect(-0.004, 0.01), OPEN))
+    assert verdict.word == INCONCLUSIVE
+    assert verdict.sentence.startswith(
+        'Inconclusive, leaning to worse where crowded (overall equivalent, within ±0.5 AP): AP '
+    )
+    assert judge(evidence(OPEN, OPEN, OPEN)).sentence.startswith('Inconclusive, leaning to better:')
+
+
 def test_the_raw_interval_does_not_count():
     value = effect(0.015, 0.02)
     assert value.low > 0 > value.simultaneous.low
