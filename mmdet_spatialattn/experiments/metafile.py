@@ -27,16 +27,13 @@ from ..tables import estimate_points, interval_points, points
 ROOT = Path(__file__).parents[2]
 RESULTS = {
     'Clutter digits': 'configs/clutter_digits/metafile.yml',
+    'Clutter digits, three bases': 'configs/clutter_digits/three_bases.yml',
     'Crowded nuclei (DSB2018)': 'configs/dsb2018/metafile.yml',
     'Blood cells (BCCD)': 'configs/bccd/metafile.yml',
     'Clutter digits, from scratch': 'configs/clutter_digits/width.yml',
 }
 """The measured results of this repository, by their titles."""
 
-_ESTIMANDS = {
-    'added': 'inserted into one trained detector and fine-tuned with common seeds',
-    'trained': 'every run trained from scratch',
-}
 _NUMBERS = ('estimate', 'low', 'high', 'p_adjusted', 'detectable')
 _COSTS = ('parameters', 'flops', 'memory')
 _DIGITS = 6  # the tables round once more, and must not see a rounded half
@@ -111,7 +108,7 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
     most = strata[-1]
     shape = ', by masks' if content.get('By') == 'masks' else ''
     lines = [
-        f'**{title}**, {_ESTIMANDS[content.get("Estimand", "trained")]}{shape}: '
+        f'**{title}**, {_estimand(content)}{shape}: '
         f'{data["objects"]} objects in {data["images"]} test images, '
         f'{data["strata"][most]["objects"]} of them {most}; `{name}`{_detectable(content)}',
         '',
@@ -129,6 +126,15 @@ def _table(title: str, name: str, content: dict[str, Any]) -> str:
     return '\n'.join(lines)
 
 
+def _estimand(content: dict[str, Any]) -> str:
+    """Return what was done to the detectors."""
+    if content.get('Estimand', 'trained') == 'trained':
+        return 'every run trained from scratch'
+    bases = len(content['Start'].get('seeds', (0,)))
+    detectors = 'one trained detector' if bases == 1 else f'{bases} trained detectors'
+    return f'inserted into {detectors} and fine-tuned with common seeds'
+
+
 def _cells(results: dict[str, Any], baseline: Optional[dict[str, Any]], most: str) -> list[str]:
     effects = results.get('effect', {})
     estimates = (effects.get('overall'), effects.get(most), results.get('clutter_gain'))
@@ -137,7 +143,7 @@ def _cells(results: dict[str, Any], baseline: Optional[dict[str, Any]], most: st
         for kind in ('parameters', 'flops')
     ]
     return [
-        str(len(results['seeds'])),
+        str(len(set(results['seeds']))),
         points(results['AP']['mean']),
         *map(_interval, estimates),
         _change(results.get('health', ())),
@@ -162,7 +168,7 @@ def _change(health: Sequence[dict[str, Any]]) -> str:
 
 def _detectable(content: dict[str, Any]) -> str:
     """Return what the comparison can see with the seeds of most arms, as a sentence."""
-    seeds = max(len(m['Results']['seeds']) for m in content['Models'] if m['Results'])
+    seeds = max(len(set(m['Results']['seeds'])) for m in content['Models'] if m['Results'])
     effects = [
         f'{points(curve[max(n for n in curve if n <= seeds)], decimals=2)} {question}'
         for question, curve in content.get('Detectable', {}).items()
