@@ -20,7 +20,7 @@ overrides = {
     'data_root': 'data/clutter_digits_demo/',
     'optim_wrapper.optimizer.fused': True,
 }
-start = dict(arm='baseline', epochs=2, overrides={'train_dataloader.dataset.indices': 1600})
+start = dict(arm='baseline', epochs=3, overrides={'train_dataloader.dataset.indices': 1600})
 fine_tuning = {
     'train_cfg.max_epochs': 1,
     'train_dataloader.dataset.indices': -300,

@@ -62,12 +62,12 @@ def draw(data_sets: DataSets) -> str:
     for line, (title, models) in zip(panels, data_sets.items()):
         results = [model['Results'] for model in models]
         estimates = (
-            [r['effect']['overall'] for r in results],
-            [r['clutter_gain'] for r in results],
+            [(r['effect']['overall'], True) for r in results],
+            [(r['clutter_gain'], _gains_in_clutter(r)) for r in results],
         )
         for panel, quantity, column in zip(line, QUANTITIES, estimates):
-            for y, estimate in enumerate(column):
-                _draw_estimate(panel, y, estimate)
+            for y, (estimate, praised) in enumerate(column):
+                _draw_estimate(panel, y, estimate, praised=praised)
             _style(panel, f'{title}: {quantity}, points')
         line[0].set_yticks(range(len(models)), [model['Name'] for model in models])
         line[0].set_ylim(len(models) - 0.4, -0.6)
@@ -100,7 +100,14 @@ def _style(panel: Any, title: str) -> None:
     panel.tick_params(axis='y', length=0)
 
 
-def _draw_estimate(panel: Any, y: int, estimate: dict[str, Any]) -> None:
+def _gains_in_clutter(results: dict[str, Any]) -> bool:
+    """Return whether more is found in clutter: else a gain says that elsewhere more is lost."""
+    *_, clutter = results['effect'].values()
+    low, _high = clutter.get('simultaneous') or (clutter.get('low', 0), None)
+    return low > 0
+
+
+def _draw_estimate(panel: Any, y: int, estimate: dict[str, Any], *, praised: bool) -> None:
     """Draw an estimate with its interval, filled if it is significant; or why there is none."""
     if 'refused' in estimate:
         panel.text(0, y, estimate['refused'], va='center', fontsize=8)
@@ -109,7 +116,8 @@ def _draw_estimate(panel: Any, y: int, estimate: dict[str, Any]) -> None:
     ends = estimate.get('simultaneous') or (estimate['low'], estimate['high'])
     value, low, high = (100 * number for number in (estimate['estimate'], *ends))
     significant = estimate.get('p_adjusted', estimate.get('p_holm')) < SIGNIFICANT
-    colour = COLOURS['open' if not significant else 'better' if value > 0 else 'worse']
+    word = 'worse' if value < 0 else 'better' if praised else 'open'
+    colour = COLOURS[word if significant else 'open']
     panel.plot([low, high], [y, y], color=colour, linewidth=2, solid_capstyle='butt')
     fill = colour if significant else 'white'
     panel.plot(value, y, 'o', color=colour, markersize=6, markerfacecolor=fill)
