@@ -41,6 +41,7 @@ class BAM(GatedAttention):
         UserError: ``combine`` is unknown, or ``reduction`` or ``dilation`` is less than 1.
 
     Example:
+        >>> import torch
         >>> BAM(64)(torch.rand(2, 64, 20, 13)).shape
         torch.Size([2, 64, 20, 13])
     """

@@ -37,6 +37,7 @@ class SCSE(GatedAttention):
         UserError: ``combine`` is unknown, or ``reduction`` is less than 1.
 
     Example:
+        >>> import torch
         >>> SCSE(64)(torch.rand(2, 64, 20, 13)).shape
         torch.Size([2, 64, 20, 13])
     """

@@ -52,7 +52,7 @@ def audit_model(
         >>> from torchvision.models import resnet18
         >>> from mmdet_spatialattn import insert_attention
         >>> model = resnet18()
-        >>> _ = insert_attention(model, [dict(cfg=dict(type='SE'), position='stem')])
+        >>> _ = insert_attention(model, [dict(cfg=dict(type='ECA'), position='stem')])
         >>> x = torch.rand(2, 3, 64, 64)
         >>> report = audit_model(model, (x,), losses=[lambda model: model(x).square().mean()])
         >>> [(row.path, row.map, row.can_learn, row.cost) for row in report]
