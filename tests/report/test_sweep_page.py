@@ -660,7 +660,6 @@ def test_the_cost_on_the_axis_is_chosen(sweep, look):
     page.get_by_role('radio', name='parameters').click()
     assert page.evaluate(places) == pytest.approx([1, 1.004321, 1.008642])
     assert title.text_content() == 'parameters, times the baseline'
-    page.wait_for_timeout(1000)  # labels are moved apart after the plot is drawn
     labels = page.locator('#figure-cost .annotation-text')
     assert sorted(labels.all_text_contents()) == sorted(['narrow', 'control', ARM])
     boxes = [label.bounding_box() for label in labels.all()]

@@ -58,6 +58,9 @@ scale_backward = _operator(
 )
 
 
+# PyTorch calls what follows with the arguments that the schemas type.
+
+
 @statistics_of_map.register_fake
 def _(x, maximum):  # type: ignore[no-untyped-def]
     mean = reference.accurate(x.new_empty(x.shape[0], x.shape[1], 1, 1))
