@@ -4,8 +4,7 @@ spatialattn scenes --out data/clutter_digits_mixed --images 6000 --mixed
 spatialattn sweep configs/experiments/from_scratch.py --jobs 2
 
 Every run starts from its own random weights, so that seeds lie further apart than with a common
-start, and only effects of about a point of AP are seen. Two arms check the method: half the width
-must hurt, twice the width must help. The plan has not been run yet.
+start. Two arms check the method: half the width and half the scenes must hurt.
 """
 
 baseline = 'baseline'
@@ -25,7 +24,6 @@ arms = {
     'control': f'{_folder}narrow-control-c3-c5_fpn{_end}',
     'cbam-backbone': f'{_folder}narrow-cbam-c3-c5_fpn{_end}',
     'cbam-neck': f'{_folder}narrow_fpn-cbam{_end}',
-    'wide': f'{_folder}wide_fpn{_end}',
     'half-the-width': dict(
         config=f'{_folder}narrow_fpn{_end}',
         overrides={
@@ -35,5 +33,9 @@ arms = {
             'model.bbox_head.in_channels': 32,
             'model.bbox_head.feat_channels': 32,
         },
+    ),
+    'half-the-scenes': dict(
+        config=f'{_folder}narrow_fpn{_end}',
+        overrides={'train_dataloader.dataset.indices': 400},
     ),
 }
