@@ -9,32 +9,15 @@ ink of the digits; the page has the boxes beside them.
 """
 
 _config = '../clutter_digits/mask-rcnn_r18-narrow_fpn_8e_clutter-digits.py'
-_recipe = {
-    'optim_wrapper.paramwise_cfg': dict(
-        custom_keys={
-            'spatialattn': dict(lr_mult=1.0),
-            'spatialattn.alpha': dict(lr_mult=20.0, decay_mult=0.0),
-        }
-    )
-}
-
-
-def _with_attention(part, host, **entry):
-    """Return an arm with attention in a part of the baseline."""
-    return dict(
-        config=_config,
-        overrides={
-            f'model.{part}.type': 'mmdet_spatialattn.WithAttention',
-            f'model.{part}.of': host,
-            f'model.{part}.attention': [entry],
-            **_recipe,
-        },
-    )
 
 
 def _backbone(**module):
-    stages = (False, True, True, True)
-    return _with_attention('backbone', 'ResNet', cfg=module, stages=stages, position='after_conv2')
+    entry = dict(cfg=module, stages=(False, True, True, True), position='after_conv2')
+    return dict(config=_config, attention=dict(backbone=entry))
+
+
+def _neck(**module):
+    return dict(config=_config, attention=dict(neck=dict(cfg=module, position='output')))
 
 
 baseline = 'baseline'
@@ -57,7 +40,5 @@ arms = {
     'baseline': _config,
     'control': _backbone(type='CapacityControl', like=dict(type='CBAM', reduction=16)),
     'cbam-backbone': _backbone(type='CBAM', reduction=16, identity_init=True),
-    'cbam-neck': _with_attention(
-        'neck', 'FPN', cfg=dict(type='CBAM', identity_init=True), position='output'
-    ),
+    'cbam-neck': _neck(type='CBAM', identity_init=True),
 }

@@ -8,36 +8,15 @@ configs/dsb2018/metafile.yml.
 """
 
 _config = '../dsb2018/retinanet_r18-narrow_fpn_12e_dsb2018.py'
-_recipe = {
-    'optim_wrapper.paramwise_cfg': dict(
-        custom_keys={
-            'spatialattn': dict(lr_mult=1.0),
-            'spatialattn.alpha': dict(lr_mult=20.0, decay_mult=0.0),
-        }
-    )
-}
-
-
-def _with_attention(part, host, **entry):
-    """Return an arm with attention in a part of the baseline."""
-    return dict(
-        config=_config,
-        overrides={
-            f'model.{part}.type': 'mmdet_spatialattn.WithAttention',
-            f'model.{part}.of': host,
-            f'model.{part}.attention': [entry],
-            **_recipe,
-        },
-    )
 
 
 def _backbone(**module):
-    stages = (False, True, True, True)
-    return _with_attention('backbone', 'ResNet', cfg=module, stages=stages, position='after_conv2')
+    entry = dict(cfg=module, stages=(False, True, True, True), position='after_conv2')
+    return dict(config=_config, attention=dict(backbone=entry))
 
 
 def _neck(**module):
-    return _with_attention('neck', 'FPN', cfg=module, position='output')
+    return dict(config=_config, attention=dict(neck=dict(cfg=module, position='output')))
 
 
 baseline = 'baseline'

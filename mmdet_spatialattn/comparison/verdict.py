@@ -209,9 +209,16 @@ def _gain_sentence(evidence: Evidence) -> str:
     if isinstance(gain, Refused):
         return f'There is no clutter gain: {gain}.'
     sentence = f'Clutter gain {_spoken(gain)}{_relative(evidence)}'
-    if isinstance(clutter, Estimate) and clutter.estimate <= 0 and _sign(gain) > 0:
+    if isinstance(clutter, Estimate) and _sign(gain) > 0 and _only_loses_less(evidence, clutter):
         sentence += ': it loses less where there is less to lose'
     return f'{sentence}.'
+
+
+def _only_loses_less(evidence: Evidence, clutter: Estimate) -> bool:
+    """Return whether a positive clutter gain comes from losses where there is little clutter."""
+    least = evidence.effects[list(evidence.effects)[1]]
+    loses = isinstance(least, Estimate) and least.estimate < 0
+    return clutter.estimate <= 0 or (loses and _sign(clutter) <= 0)
 
 
 def _relative(evidence: Evidence) -> str:

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from ..compat.configs import config_path
 from ..datasets.root import move_data_root
 from ..errors import MissingFile, UserError, did_you_mean
+from ..insertion.recipe import attention_in, attention_paramwise, first_of
 from ..io import PathLike
 from ..registry import HOOKS
 from .plan import Arm, Plan
@@ -31,9 +32,28 @@ def arm_config(plan: Plan, arm: Arm) -> Config:
     """
     config = read_config(arm.config)
     root = config.get('data_root')
-    config.merge_from_dict({**plan.overrides, **plan.fine_tuning, **arm.overrides})
+    config.merge_from_dict({**plan.overrides, **plan.fine_tuning})
+    _insert_attention(config, arm)
+    config.merge_from_dict(dict(arm.overrides))
     move_data_root(config, root)
     return config
+
+
+def _insert_attention(config: Config, arm: Arm) -> None:
+    """Write an arm's attention, and the settings of its optimiser, into a config."""
+    if not arm.attention:
+        return
+    known = parts_of(config)
+    for part in arm.attention:
+        if part not in known:
+            raise UserError(
+                f"attention: the detector has no part '{part}'{did_you_mean(part, known)} "
+                f'(parts: {", ".join(known)})'
+            )
+    changes = {part: attention_in(config.model[part], e) for part, e in arm.attention.items()}
+    config.merge_from_dict({'model': changes})
+    wrapper = config.optim_wrapper
+    wrapper.paramwise_cfg = attention_paramwise(**(wrapper.get('paramwise_cfg') or {}))
 
 
 def start_config(plan: Plan) -> Config:
@@ -91,6 +111,12 @@ def run_config(
         hooks.append(dict(type=f'{HOOKS.scope}.JitterWeights', scale=jitter, seed=seed))
     config.custom_hooks = [*config.custom_hooks, *hooks]
     return config
+
+
+def parts_of(config: Config) -> list[str]:
+    """Return the names of a detector's parts, such as its backbone, neck and heads."""
+    parts = {name: first_of(part) for name, part in config.model.items() if part}
+    return [name for name, part in parts.items() if isinstance(part, dict) and 'type' in part]
 
 
 class CocoFiles(NamedTuple):

@@ -106,17 +106,18 @@ class StepTimes(NamedTuple):
     n_train: int
     n_test: int
 
-    def seconds(self, epochs: float) -> float:
-        """Return the estimated seconds of a training of so many epochs and the test after it."""
-        return 2 * self.startup + epochs * self.n_train * self.train + self.n_test * self.test
+    def seconds(self, config: Config) -> float:
+        """Return the estimated seconds of a training as long as a config's, and of its test."""
+        if trains_by_iterations(config):
+            steps = config.train_cfg.max_iters
+        else:
+            steps = config.train_cfg.max_epochs * self.n_train
+        return 2 * self.startup + steps * self.train + self.n_test * self.test
 
 
 def training_time(config: Config, **options: Any) -> float:
     """Estimate the seconds that one run takes, from a few steps; see :func:`time_steps`."""
-    times = time_steps(config, **options)
-    if trains_by_iterations(config):
-        return times.seconds(config.train_cfg.max_iters / times.n_train)
-    return times.seconds(config.train_cfg.max_epochs)
+    return time_steps(config, **options).seconds(config)
 
 
 def time_steps(

@@ -10,13 +10,12 @@ from torch import nn
 
 from ..attention.catalogue import find_attention
 from ..errors import UserError
-from ..registry import MODELS
+from ..insertion.recipe import attention_in, first_of
 from .checks import build_checked_model
+from .config import parts_of
 
 PLACES = ('neck', 'backbone', 'both')
 """Places with a name; any other is a regular expression of module paths."""
-
-_WRAPPER = f'{MODELS.scope}.WithAttention'
 
 _ENTRIES: Mapping[str, tuple[dict[str, Any], ...]] = {
     'neck': (dict(position='output'),),
@@ -62,7 +61,7 @@ def _first_that_fits(config: Config, module: Mapping[str, Any], part: str) -> di
         )
     refusals = []
     for entry in _ENTRIES[part] if not _is_guided(module) else _guided_entries(config, part):
-        changes = {part: _wrapped(config.model[part], [dict(cfg=dict(module), **entry)])}
+        changes = {part: attention_in(config.model[part], [dict(cfg=dict(module), **entry)])}
         try:
             _try(config, changes)
         except UserError as error:
@@ -80,10 +79,10 @@ def _is_guided(module: Mapping[str, Any]) -> bool:
 def _guided_entries(config: Config, part: str) -> tuple[dict[str, Any], ...]:
     """Return placements of attention with a guide: all laterals but the guide's own."""
     neck = config.model[part]
-    channels = _first(neck).get('in_channels')
+    channels = first_of(neck).get('in_channels')
     if part != 'neck' or not isinstance(channels, (list, tuple)):
         return ()
-    levels = tuple(range(len(channels) - _first(neck).get('start_level', 0) - 1))
+    levels = tuple(range(len(channels) - first_of(neck).get('start_level', 0) - 1))
     return (dict(position='lateral', levels=levels, guide='top'),)
 
 
@@ -105,11 +104,11 @@ def _at_pattern(config: Config, module: Mapping[str, Any], pattern: str) -> dict
         if not rest or not isinstance(config.model.get(part), dict):
             raise UserError(
                 f"'{pattern}' matches '{path}'; attention goes into modules below one of the parts "
-                f'{", ".join(name for name in config.model if _is_part(config, name))}'
+                f'{", ".join(parts_of(config))}'
             )
         by_part.setdefault(part, []).append(rest)
     changes = {
-        part: _wrapped(
+        part: attention_in(
             config.model[part], [dict(cfg=dict(module), at='|'.join(map(re.escape, rests)))]
         )
         for part, rests in by_part.items()
@@ -122,27 +121,6 @@ def _examples(paths: Mapping[str, nn.Module]) -> Iterator[str]:
     """Yield the path of one convolution of each part."""
     convolutions = [path for path, module in paths.items() if isinstance(module, nn.Conv2d)]
     yield from {path.partition('.')[0]: path for path in convolutions}.values()
-
-
-def _is_part(config: Config, name: str) -> bool:
-    return isinstance(config.model[name], dict) and 'type' in config.model[name]
-
-
-def _first(part: Any) -> Any:
-    """Return the config of a part; of a sequence of necks the first."""
-    return part[0] if isinstance(part, (list, tuple)) else part
-
-
-def _wrapped(part: Any, attention: list[dict[str, Any]]) -> Any:
-    """Return what changes in the config of a part; a sequence of necks is returned whole."""
-    first = _first(part)
-    if first['type'] == _WRAPPER:  # it has attention already
-        changes: dict[str, Any] = dict(attention=[*first['attention'], *attention])
-    else:
-        changes = dict(type=_WRAPPER, of=first['type'], attention=attention)
-    if first is part:
-        return changes
-    return [{**copy.deepcopy(first), **changes}, *copy.deepcopy(list(part[1:]))]
 
 
 def _try(config: Config, changes: dict[str, Any]) -> None:

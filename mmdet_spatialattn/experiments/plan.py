@@ -9,6 +9,10 @@ A plan is a Python, YAML or JSON file, which is read as MMEngine reads configs::
     arms = dict(
         baseline='../my_set/retinanet.py',
         wide=dict(config='../my_set/retinanet.py', overrides={'model.backbone.depth': 101}),
+        cbam=dict(
+            config='../my_set/retinanet.py',
+            attention=dict(neck=dict(cfg=dict(type='CBAM'), position='output')),
+        ),
     )
 
 Paths of configs are relative to the plan; ``mmdet::PATH`` is a config that MMDetection ships, and
@@ -55,6 +59,9 @@ class Arm:
     Attributes:
         name: Name of the arm, and of its folder.
         config: Path of its config.
+        attention: Attention that is inserted into the detector: by the name of a part of
+            ``model``, such as ``'backbone'``, the entries of ``WithAttention``. The optimiser then
+            treats it as ``attention_paramwise`` says.
         overrides: Changes of the config, dotted key to value.
         seeds: Seeds of its runs, where they differ from the plan's: a second baseline needs other
             seeds than the first.
@@ -64,6 +71,7 @@ class Arm:
     name: str
     config: Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    attention: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
     seeds: Optional[tuple[int, ...]] = None
     jitter: float = 0.0
 
@@ -257,11 +265,11 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
     _check_folder_name(path, name)
     if isinstance(value, str):
         value = dict(config=value)
-    known = {'config', 'overrides', 'seeds'}
+    known = {'config', 'attention', 'overrides', 'seeds'}
     if not isinstance(value, dict) or set(value) - known or 'config' not in value:
         raise UserError(
             f"plan {path}: arm '{name}' must be the path of a config, or "
-            f'dict(config=..., overrides=..., seeds=...), got {value!r}'
+            f'dict(config=..., attention=..., overrides=..., seeds=...), got {value!r}'
         )
     with error_prefix(f"plan {path}: arm '{name}'"):
         config = (path.parent / config_path(value['config'])).resolve()
@@ -270,7 +278,31 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
     seeds = value.get('seeds')
     if seeds is not None:
         seeds = _seeds(f"plan {path}: arm '{name}'", seeds)
-    return Arm(name, config, value.get('overrides', {}), seeds)
+    return Arm(
+        name,
+        config,
+        overrides=value.get('overrides', {}),
+        attention=_attention(path, name, value.get('attention', {})),
+        seeds=seeds,
+    )
+
+
+def _attention(path: Path, name: str, value: Any) -> dict[str, list[dict[str, Any]]]:
+    """Read ``attention=dict(neck=dict(cfg=..., position=...))``, or a list of entries per part."""
+    by_part = {}
+    for part, entries in value.items() if isinstance(value, dict) else [('attention', value)]:
+        entries = list(entries) if isinstance(entries, (list, tuple)) else [entries]
+        if not isinstance(value, dict) or not all(_is_entry(entry) for entry in entries):
+            raise UserError(
+                f"plan {path}: arm '{name}': attention must be entries by part, such as "
+                f"dict(neck=dict(cfg=dict(type='CBAM'), position='output')), got {value!r}"
+            )
+        by_part[part] = entries
+    return by_part
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, dict) and 'cfg' in value
 
 
 def _questions(path: Path, value: Any) -> tuple[tuple[str, str], ...]:

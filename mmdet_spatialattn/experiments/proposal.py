@@ -31,7 +31,7 @@ from ..io import PathLike, differences, is_empty_folder, read_json, write_json
 from ..processors import count_processors
 from ..results import Result, SweepResult
 from ..tables import Table
-from .config import arm_config, run_config
+from .config import arm_config, run_config, start_config
 from .forecast import time_steps
 from .plan import LOOKS, Plan, load_plan
 from .plan_files import PLAN
@@ -226,9 +226,8 @@ def _timing(plan: Plan, jobs: int, device: str) -> _Timing:
     (baseline,) = (arm for arm in plan.arms if arm.name == plan.baseline)
     config = run_config(arm_config(plan, baseline), 0, Path())
     times = time_steps(config, device=device, threads=threads, steps=TIMED_STEPS)
-    start = times.seconds(plan.start.epochs) if plan.start is not None and plan.start_runs else 0
-    run = times.seconds(config.train_cfg.max_epochs)
-    return _Timing(start / 60, run / 60, len(plan.arms), jobs)
+    start = times.seconds(start_config(plan)) if plan.start_runs else 0
+    return _Timing(start / 60, times.seconds(config) / 60, len(plan.arms), jobs)
 
 
 def _lines(trial: Trial, plan: Plan, timing: _Timing, notes: Sequence[str]) -> dict[str, str]:

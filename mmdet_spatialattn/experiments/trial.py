@@ -32,6 +32,7 @@ from .placing import PLACES, attention_changes
 from .plan import Plan, load_plan
 from .plan_files import write_plan_files
 from .pretrained import without_pretrained
+from .resumable import trains_by_iterations
 
 RATE = 0.1
 """Learning rate of fine-tuning, relative to the config's."""
@@ -259,14 +260,10 @@ def _start(
     The checkpoint is the start where all weights fit, and the classes are its own. Otherwise the
     detector is trained by the schedule of its config, from the checkpoint where there is one.
     """
-    epochs = config.train_cfg.get('max_epochs')
-    if not epochs:
-        raise UserError(
-            'the config trains by iterations; give one that trains by epochs: '
-            "train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=12)"
-        )
+    unit = 'iterations' if trains_by_iterations(config) else 'epochs'
+    length = config.train_cfg['max_iters' if unit == 'iterations' else 'max_epochs']
     overrides: dict[str, Any] = {'optim_wrapper.optimizer.lr': _learning_rate(config)}
-    trained = f'the detector, trained by its own schedule of {epochs} epochs'
+    trained = f'the detector, trained by its own schedule of {length} {unit}'
     if load_from and checkpoint:
         path = load_from if '://' in load_from else str(Path(load_from).resolve())
         config.model = without_pretrained(config.model)  # the checkpoint has these weights
@@ -276,7 +273,7 @@ def _start(
             return dict(checkpoint=path), f'{load_from}, whose weights all fit'
         overrides['load_from'] = path
         trained += f' from {load_from}, whose heads are of other classes'
-    return dict(arm='baseline', epochs=epochs, overrides=overrides), trained
+    return {'arm': 'baseline', unit: length, 'overrides': overrides}, trained
 
 
 def _fits(model: Any, checkpoint: dict[str, Any]) -> bool:
@@ -302,20 +299,22 @@ def _fine_tuning(
     config: Config, train: Annotations, least_steps: int
 ) -> tuple[dict[str, Any], str]:
     """Return what changes after the start, and a line about it."""
-    images = len({*train.image.tolist()})
-    steps = math.ceil(images / config.train_dataloader.batch_size)
-    epochs = math.ceil(least_steps / steps)
     rate = float(f'{RATE * _learning_rate(config):.3g}')
-    warm_up = min(100, epochs * steps // 5)
-    changes = {
-        'train_cfg.max_epochs': epochs,
-        'optim_wrapper.optimizer.lr': rate,
-        'param_scheduler': [
-            dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=warm_up),
-            dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True),
-        ],
-    }
-    each = f'{epochs} epoch{"s" if epochs > 1 else ""} of {steps} steps'
+    if trains_by_iterations(config):
+        steps, length = least_steps, {'train_cfg.max_iters': least_steps}
+        decay = dict(type='CosineAnnealingLR', by_epoch=False, T_max=steps)
+        each = f'{steps} iterations'
+    else:
+        images = len({*train.image.tolist()})
+        of_an_epoch = math.ceil(images / config.train_dataloader.batch_size)
+        epochs = math.ceil(least_steps / of_an_epoch)
+        steps, length = epochs * of_an_epoch, {'train_cfg.max_epochs': epochs}
+        decay = dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)
+        each = f'{epochs} epoch{"s" if epochs > 1 else ""} of {of_an_epoch} steps'
+    warm_up = dict(
+        type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=min(100, steps // 5)
+    )
+    changes = {**length, 'optim_wrapper.optimizer.lr': rate, 'param_scheduler': [warm_up, decay]}
     return changes, f'every arm from this start: {each}, learning rate {rate:g}'
 
 

@@ -1,8 +1,44 @@
-"""How the optimiser treats inserted attention."""
+"""Configs with attention: a part that inserts it, and how the optimiser treats it."""
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
+from ..registry import MODELS
 from .attach import TOKEN
+
+_WRAPPER = f'{MODELS.scope}.WithAttention'
+
+
+def first_of(part: Any) -> Any:
+    """Return the config of a detector's part; of a sequence of necks the first."""
+    return part[0] if isinstance(part, (list, tuple)) else part
+
+
+def attention_in(part: Any, attention: Sequence[dict[str, Any]]) -> Any:
+    """Return what changes in the config of a part so that it inserts attention.
+
+    Args:
+        part: Config of a backbone, a neck or another part; of a sequence of necks, the first gets
+            the attention. Entries that it has already are kept.
+        attention: Entries, as of ``WithAttention``.
+
+    Returns:
+        Changes that a config which inherits may write as that part; a sequence of necks is returned
+        whole.
+
+    Example:
+        >>> attention_in(dict(type='FPN'), [dict(cfg=dict(type='CBAM'), position='output')])['of']
+        'FPN'
+    """
+    first = first_of(part)
+    if first['type'] == _WRAPPER:
+        changes: dict[str, Any] = dict(attention=[*first['attention'], *attention])
+    else:
+        changes = dict(type=_WRAPPER, of=first['type'], attention=list(attention))
+    if first is part:
+        return changes
+    return [{**copy.deepcopy(first), **changes}, *copy.deepcopy(list(part[1:]))]
 
 
 def attention_paramwise(

@@ -33,8 +33,8 @@ FEW = Refused("'crowded': 3 objects; a conclusion needs 30")
 BASELINE = {'overall': 0.3, 'clean': 0.4, 'touching': 0.3, 'crowded': 0.1}
 
 
-def evidence(overall, crowded, gain, touching=OPEN, **changes):
-    effects = {'overall': overall, 'clean': OPEN, 'touching': touching, 'crowded': crowded}
+def evidence(overall, crowded, gain, touching=OPEN, clean=OPEN, **changes):
+    effects = {'overall': overall, 'clean': clean, 'touching': touching, 'crowded': crowded}
     settings = dict(baseline=BASELINE, n_trainings=3, **changes)
     return Evidence(effects=effects, gain=gain, **settings)
 
@@ -145,7 +145,10 @@ def test_an_effect_that_is_there_may_be_shown_to_be_small(sign):
     assert 'by less than' not in judge(evidence(small, OPEN, OPEN)).sentence
 
 
-def test_a_gain_without_an_effect_in_clutter_is_no_praise():
-    sentence = judge(evidence(DOWN, DOWN, UP)).sentence
-    assert 'it loses less where there is less to lose' in sentence
-    assert 'loses less' not in judge(evidence(UP, UP, UP)).sentence
+@pytest.mark.parametrize(
+    ('crowded', 'clean', 'praised'),
+    [(DOWN, OPEN, False), (OPEN, DOWN, False), (OPEN, UP, True), (UP, DOWN, True), (UP, UP, True)],
+)
+def test_a_gain_without_an_effect_in_clutter_is_no_praise(crowded, clean, praised):
+    sentence = judge(evidence(OPEN, crowded, UP, clean=clean)).sentence
+    assert ('it loses less where there is less to lose' in sentence) != praised

@@ -8,7 +8,8 @@ from mmengine.config import Config
 
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments.checks import build_checked_model
-from mmdet_spatialattn.experiments.config import read_config
+from mmdet_spatialattn.experiments.config import arm_config, read_config
+from mmdet_spatialattn.experiments.plan import load_plan
 
 BASE = """
 from mmcv.ops import RoIAlign, nms
@@ -107,3 +108,42 @@ def test_a_base_that_does_not_exist_is_told_with_the_nearest(tmp_path):
     path.write_text("_base_ = 'gone::retinanet.py'")
     with pytest.raises(UserError, match=r"mine\.py: gone::retinanet\.py: no package 'gone'"):
         read_config(path)
+
+
+NECK = dict(cfg=dict(type='SE', reduction=2), position='output')
+
+
+@pytest.fixture
+def plan(tmp_path, pure_python):
+    """Return a function that reads a plan whose arm has attention in the plan."""
+
+    def plan(config='base.py', **attention):
+        (tmp_path / 'plan.py').write_text(
+            f"baseline = 'plain'\nseeds = [0]\noverrides = {{'optim_wrapper.paramwise_cfg': "
+            f"dict(norm_decay_mult=0.0)}}\narms = dict(plain='base.py', "
+            f'attended=dict(config={config!r}, attention={attention!r}))'
+        )
+        plan = load_plan(tmp_path / 'plan.py')
+        return arm_config(plan, plan.arms[1])
+
+    return plan
+
+
+def test_attention_in_a_plan_is_inserted_and_trained_by_its_recipe(plan):
+    config = plan(neck=NECK, bbox_head=dict(cfg=dict(type='SE'), at='cls_convs.0.conv'))
+    model = build_checked_model(config)
+    assert type(model.neck.output0_spatialattn).__name__ == 'SE'
+    assert any(name.startswith('bbox_head') and 'spatialattn' in name
+               for name, _ in model.named_parameters())  # fmt: skip
+    paramwise = config.optim_wrapper.paramwise_cfg
+    assert paramwise['norm_decay_mult'] == 0.0 and 'spatialattn.alpha' in paramwise['custom_keys']
+
+
+def test_attention_in_a_plan_joins_that_of_the_config(plan):
+    config = plan('arm.py', neck=dict(NECK, levels=(1,)))
+    assert [entry['levels'] for entry in config.model.neck.attention] == [(0,), (1,)]
+
+
+def test_attention_in_a_part_that_is_not_there_is_refused(plan):
+    with pytest.raises(UserError, match="no part 'nekc'; did you mean 'neck'.*parts: .*bbox_head"):
+        plan(nekc=NECK)

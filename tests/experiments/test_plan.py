@@ -77,6 +77,14 @@ def test_an_arm_may_have_seeds_of_its_own_and_a_plan_names_of_its_own(tmp_path):
     ]  # fmt: skip
 
 
+def test_attention_of_an_arm_is_given_by_part(tmp_path):
+    arms = """dict(plain='a.py', cbam=dict(config='a.py', attention=dict(
+        neck=dict(cfg=dict(type='CBAM'), position='output'))))"""
+    plain, cbam = load_plan(write(tmp_path, arms=arms)).arms
+    assert plain.attention == {}
+    assert cbam.attention == {'neck': [dict(cfg=dict(type='CBAM'), position='output')]}
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
@@ -87,6 +95,14 @@ def test_an_arm_may_have_seeds_of_its_own_and_a_plan_names_of_its_own(tmp_path):
         (dict(arms="dict(plain='c.py')"), "arm 'plain': no config at .*c.py"),
         (dict(arms="dict(plain=dict(path='a.py'))"), "arm 'plain' must be the path of a config"),
         (dict(arms='dict(plain=3)'), "arm 'plain' must be the path of a config"),
+        (
+            dict(arms="dict(plain=dict(config='a.py', attention='CBAM'))"),
+            "arm 'plain': attention must be entries by part, such as .*, got 'CBAM'",
+        ),
+        (
+            dict(arms="dict(plain=dict(config='a.py', attention=dict(neck='CBAM')))"),
+            "arm 'plain': attention must be entries by part",
+        ),
         (dict(arms="{'a/b': 'a.py'}"), "'a/b' names a folder"),
         (dict(seeds='[0, 0]'), 'seeds repeat'),
         (dict(seeds='3'), 'seeds must be a list'),

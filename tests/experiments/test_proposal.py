@@ -8,7 +8,7 @@ import torch
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.cli import main
 from mmdet_spatialattn.errors import UserError
-from mmdet_spatialattn.experiments.config import arm_config, coco_files
+from mmdet_spatialattn.experiments.config import arm_config, coco_files, start_config
 from mmdet_spatialattn.experiments.own_data import classes_of
 from mmdet_spatialattn.experiments.proposal import (
     Proposal,
@@ -78,6 +78,22 @@ def test_a_checkpoint_that_fits_is_the_start_of_all_arms(request_for, cells, che
     assert '5 arms x 2 seeds' in lines['runs'] and 'crowded from' in lines['power']
     assert len(str(proposal).splitlines()) <= 10
     assert Proposal.read(Path(proposal.folder, 'proposal.json')) == proposal
+
+
+def test_a_config_that_trains_by_iterations_is_compared_by_iterations(request_for, checkpoints):
+    overrides = {
+        'train_cfg': dict(_delete_=True, type='IterBasedTrainLoop', max_iters=40),
+        'param_scheduler': [],
+    }
+    proposal = request_for(steps=25, overrides=overrides, load_from=str(checkpoints / 'digits.pth'))
+    plan = proposal.plan
+    assert (plan.start.arm, plan.start.iterations) == ('baseline', 40)
+    assert start_config(plan).train_cfg.max_iters == 40
+    config = arm_config(plan, plan.arms[0])
+    assert config.train_cfg.max_iters == 25
+    assert [scheduler['by_epoch'] for scheduler in config.param_scheduler] == [False, False]
+    assert 'schedule of 40 iterations' in proposal.lines['start']
+    assert '25 iterations' in proposal.lines['training']
 
 
 def test_the_same_request_is_read_again_and_another_is_refused(request_for, monkeypatch):
