@@ -24,7 +24,7 @@ class MissingFile(UserError, FileNotFoundError):
     """A file or a folder that the user named does not exist."""
 
 
-def cannot_read(path: object, error: OSError) -> UserError:
+def cannot_read(path: object, error: Exception) -> UserError:
     """Return the error to raise for a file that cannot be read: ``MissingFile`` for an absent one.
 
     Example:
@@ -32,7 +32,7 @@ def cannot_read(path: object, error: OSError) -> UserError:
         MissingFile('cannot read a.json: No such file or directory')
     """
     kind = MissingFile if isinstance(error, FileNotFoundError) else UserError
-    return kind(f'cannot read {path}: {error.strerror or error}')
+    return kind(f'cannot read {path}: {getattr(error, "strerror", None) or error}')
 
 
 @contextlib.contextmanager

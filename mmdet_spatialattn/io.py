@@ -1,11 +1,14 @@
 """Files that are written whole or not at all, and JSON that is read with a clear error."""
 
+import codecs
 import contextlib
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -108,18 +111,117 @@ def write_json(path: PathLike, data: Any, indent: Optional[int] = 1) -> None:
 def read_json(path: PathLike) -> Any:
     """Read a JSON file.
 
+    It may be compressed with gzip, and its text may be UTF-16 with a byte order mark.
+
     Raises:
         MissingFile: The file does not exist.
         UserError: It cannot be read or is not JSON; the message names the file and the position.
     """
+    data = read_bytes(path)
+    if data.startswith(_GZIP):
+        data = _decompressed(data, path)
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), 'utf-8')
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise cannot_read(path, error) from error
+        return json.loads(data.decode(encoding))
     except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not JSON: not UTF-8 text') from error
+        kind = describe_content(data)
+        what = f'it is {kind}' if kind else 'not UTF-8 text'
+        raise UserError(f'{path} is not JSON: {what}') from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 4,300 digits
-        raise UserError(f'{path} is not JSON: {error}') from error
+        kind = describe_content(data)
+        what = f'it is {kind}' if kind else str(error)
+        if what.startswith('Extra data'):
+            what += '; if it holds a value per line (JSON Lines), write them as one list'
+        raise UserError(f'{path} is not JSON: {what}') from error
+
+
+_GZIP = b'\x1f\x8b'
+
+_MARKS = {
+    codecs.BOM_UTF8: 'utf-8-sig',
+    codecs.BOM_UTF16_LE: 'utf-16',
+    codecs.BOM_UTF16_BE: 'utf-16',
+}
+"""Encodings of texts by the byte order marks that they begin with."""
+
+_FIRST_BYTES = {
+    b'version https://git-lfs': 'a pointer of Git LFS, without the content: git lfs pull',
+    b'<!doctype html': 'a web page, such as the error page of a download',
+    b'<html': 'a web page, such as the error page of a download',
+    b'<?xml': 'an XML file',
+    b'%pdf': 'a PDF file',
+    b'\x89hdf': 'an HDF5 file',
+    b'pk\x03\x04': 'a ZIP archive, as torch.save writes',
+    b'\x80': 'a pickle',
+    _GZIP: 'a gzip archive',
+    b'rar!': 'a RAR archive',
+    b'\xff\xd8\xff': 'a JPEG image',
+    b'\x89png': 'a PNG image',
+}
+
+
+def describe_content(data: bytes) -> str:
+    """Return what a file is by its first bytes; empty where that is not known.
+
+    Example:
+        >>> describe_content(b'<!DOCTYPE html><html>')
+        'a web page, such as the error page of a download'
+    """
+    if not data:
+        return 'empty'
+    if data[8:10] == b'{"' and int.from_bytes(data[:8], 'little') < 2**30:
+        return 'a safetensors file: read it with safetensors, and write it with torch.save'
+    start = data[:64].lstrip().lower()
+    known = (kind for mark, kind in _FIRST_BYTES.items() if start.startswith(mark))
+    return next(known, '')
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        MissingFile: The file does not exist.
+        UserError: It cannot be read, or is a pipe or a device, which might never end.
+    """
+    try:
+        require_file(path)
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise cannot_read(path, error) from error
+
+
+def require_file(path: PathLike) -> None:
+    """Check that what is at a path can be read to its end.
+
+    Raises:
+        UserError: It is a pipe, a socket or a device.
+        OSError: There is nothing at the path.
+    """
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f'{path} is a pipe, a socket or a device; expected a file')
+
+
+LARGEST_EXPANSION = 200
+"""Factor by which a compressed file may grow, above 64 MiB; JSON grows by 30 at most."""
+
+
+def _decompressed(data: bytes, path: PathLike) -> bytes:
+    """Return the content of a gzip file, unless it would fill the memory."""
+    limit = max(LARGEST_EXPANSION * len(data), 2**26)
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        content = reader.decompress(data, limit)
+    except zlib.error as error:
+        raise UserError(f'{path} is a damaged gzip file: {error}') from error
+    if reader.unconsumed_tail:
+        raise UserError(
+            f'{path} grows more than {LARGEST_EXPANSION} times when it is decompressed, as no JSON '
+            'does; decompress it by hand if you trust it'
+        )
+    if not reader.eof:
+        raise UserError(f'{path} is a damaged gzip file: it ends early')
+    return content
 
 
 def content_hash(path: PathLike) -> str:
@@ -133,7 +235,7 @@ def content_hash(path: PathLike) -> str:
         with open(path, 'rb') as file:
             while block := file.read(2**20):
                 digest.update(block)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_read(path, error) from error
     return digest.hexdigest()[:16]
 

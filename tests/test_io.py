@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_made_is_a_user_error(tmp_path):
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(b'{"a": 1', 'line 1'), (b'\xff\xfe', 'UTF-8'), (b'[' * 100_000, 'not JSON')],
+    [(b'{"a": 1', 'line 1'), (b'\xff\x00', 'UTF-8'), (b'[' * 100_000, 'not JSON')],
     ids=['truncated', 'binary', 'nested too deep'],
 )
 def test_what_is_not_json_is_named_with_its_place(tmp_path, content, message):

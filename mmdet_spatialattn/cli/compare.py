@@ -68,6 +68,14 @@ def main(argv: Optional[list[str]] = None) -> int:
         metavar='N',
         help='number of bootstrap replicates (1000)',
     )
+    parser.add_argument(
+        '--max-detections',
+        type=int,
+        default=100,
+        metavar='N',
+        help='detections of a class and image that count; more than 100 where images hold more '
+        'objects (100)',
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the bootstrap (0)')
     parser.add_argument(
         '--engine',
@@ -85,6 +93,7 @@ def main(argv: Optional[list[str]] = None) -> int:
     arms = _arms(args)
 
     from ..comparison import compare
+    from ..evaluation.metrics import max_detections_up_to
 
     if args.html:
         from ..report import write_comparison_page
@@ -100,6 +109,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         seed=args.seed,
         engine=args.engine,
         iou_type=args.iou_type,
+        max_detections=max_detections_up_to(args.max_detections),
         progress=progress('comparing'),
         group_by=args.group_by,
     )

@@ -14,7 +14,7 @@ DEFAULT_CUTS = {'cover': (0.1, 0.3), 'max_iou': (0.1, 0.3), 'max_iou_same': (0.1
 """Default cut points. They are low because real data sets hold few pairs above IoU 0.5."""
 
 CLUTTER_NAMES = ('clean', 'touching', 'crowded')
-"""Names of three strata by ``cover``; other strata are named by their bounds."""
+"""Names of the strata by ``cover`` at its default cuts; other strata are named by their bounds."""
 
 ENOUGH = 30
 """Number of objects that a stratum needs for a conclusion."""
@@ -112,10 +112,18 @@ class Strata:
             image_values = measure_images(annotations)[self.measure]
             images = np.maximum(_label(image_values, cuts), 0)
         labels = _label(values, cuts)
-        return Stratification(labels, self._names(cuts), self.measure, cuts, images)
+        notes = []
+        if self.quantiles and len(cuts) + 1 < self.quantiles:
+            notes.append(
+                f"'{self.measure}' is the same for so many objects that {self.quantiles} quantiles "
+                f'fall into {len(cuts) + 1} strata; give cut points to choose them'
+            )
+        return Stratification(
+            labels, self._names(cuts), self.measure, cuts, images, notes=tuple(notes)
+        )
 
     def _names(self, cuts: tuple[float, ...]) -> tuple[str, ...]:
-        if self.measure == 'cover' and len(cuts) == 2:
+        if self.measure == 'cover' and cuts == DEFAULT_CUTS['cover']:
             return CLUTTER_NAMES
         bounds = [f'{cut:.4g}' for cut in cuts]
         if len(set(bounds)) < len(bounds):
@@ -144,6 +152,7 @@ class Stratification:
         cuts: The cut points they were made with.
         images: ``(images,)`` int32, the stratum of each image, if whole images are sorted: all
             objects and false detections of an image belong to its stratum.
+        notes: What a user should know, one sentence each.
     """
 
     labels: np.ndarray
@@ -151,6 +160,7 @@ class Stratification:
     measure: str = ''
     cuts: tuple[float, ...] = ()
     images: Optional[np.ndarray] = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.names or len({*self.names, OVERALL}) <= len(self.names):

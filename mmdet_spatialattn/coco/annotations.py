@@ -23,10 +23,12 @@ from .fields import (
     integers,
     lookup,
     numbers,
-    order_by_id,
+    positions_by_id,
     read_source,
     refuse_repeats,
+    whole,
 )
+from .implausible import implausible
 
 AnnotationSource = Union[PathLike, dict, 'Annotations']
 
@@ -156,15 +158,17 @@ def load_annotations(source: AnnotationSource) -> Annotations:
             )
         if not isinstance(data[key], list):
             raise UserError(f"{name}: '{key}' is {describe_value(data[key])}; expected a list")
-    order = order_by_id(data['images'], f'{name}: images', strings=True)
-    images = [data['images'][i] for i in order]
-    image_sizes = _sizes(data['images'], f'{name}: images')[order]
-    image_index = {image['id']: i for i, image in enumerate(images)}
-    order = order_by_id(data['categories'], f'{name}: categories')
-    categories = [data['categories'][i] for i in order]
-    category_index = {category['id']: i for i, category in enumerate(categories)}
-    if not images:
-        raise UserError(f"{name}: 'images' is empty; there is nothing to evaluate")
+    for key in ('images', 'categories'):
+        if not data[key]:
+            raise UserError(f"{name}: '{key}' is empty; there is nothing to evaluate")
+    positions = positions_by_id(data['images'], f'{name}: images', strings=True)
+    images = [data['images'][i] for i in positions.values()]
+    image_sizes = _sizes(data['images'], f'{name}: images')[list(positions.values())]
+    image_index = {image_id: i for i, image_id in enumerate(positions)}
+    file_names = [_file_name(image) for image in images]
+    positions = positions_by_id(data['categories'], f'{name}: categories')
+    categories = [data['categories'][i] for i in positions.values()]
+    category_index = {category_id: i for i, category_id in enumerate(positions)}
 
     records, location = data['annotations'], f'{name}: annotations'
     ids = integers(records, 'id', location)
@@ -173,18 +177,21 @@ def load_annotations(source: AnnotationSource) -> Annotations:
     category = lookup(records, 'category_id', category_index, location, name)
     boxes = boxes_of(records, location)
     box_area = (boxes[:, 2] * boxes[:, 3]).tolist()
-    area = numbers([r.get('area', a) for r, a in zip(records, box_area)], 'area', location)
+    area = numbers([_given(r, 'area', a) for r, a in zip(records, box_area)], 'area', location)
     iscrowd, ignore = (
-        numbers([_number(r.get(key, 0)) for r in records], key, location) != 0
+        numbers([_number(_given(r, key, 0)) for r in records], key, location) != 0
         for key in ('iscrowd', 'ignore')
     )
     return Annotations(
         source=name,
         image_ids=list(image_index),
-        file_names=[str(image.get('file_name', '')) for image in images],
+        file_names=file_names,
         image_sizes=image_sizes,
         category_ids=list(category_index),
-        category_names=[str(category.get('name', category['id'])) for category in categories],
+        category_names=[
+            str(category.get('name', category_id))
+            for category_id, category in zip(category_index, categories)
+        ],
         ids=ids,
         image=image,
         category=category,
@@ -193,9 +200,12 @@ def load_annotations(source: AnnotationSource) -> Annotations:
         iscrowd=iscrowd,
         ignore=ignore,
         records=records,
-        notes=tuple(_annotation_notes(name, records, ids, boxes, ignore & ~iscrowd)),
+        notes=(
+            *_annotation_notes(name, records, ids, boxes, ignore & ~iscrowd),
+            *implausible(name, images, file_names, boxes, image_sizes[image]),
+        ),
         image_records=images,
-        file_category_ids=[category['id'] for category in data['categories']],
+        file_category_ids=[whole(category['id']) for category in data['categories']],
     )
 
 
@@ -204,10 +214,24 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
+def _given(record: dict, key: str, default: Any) -> Any:
+    """Return a field; the default where it is absent, or null as tables write it then."""
+    value = record.get(key)
+    return default if value is None else value
+
+
+def _file_name(image: dict) -> str:
+    """Return the file of an image; LVIS gives its address alone, and Windows writes backslashes."""
+    name = _given(image, 'file_name', None)
+    if name is None:
+        name = str(_given(image, 'coco_url', '')).rpartition('/')[2]
+    return str(name).replace('\\', '/')
+
+
 def _sizes(images: list[dict], location: str) -> np.ndarray:
     """Return width and height, ``(n, 2)``; NaN where an image has none."""
     sides = ('width', 'height')
-    columns = [numbers([i.get(side, -1) for i in images], side, location) for side in sides]
+    columns = [numbers([_given(i, side, -1) for i in images], side, location) for side in sides]
     sizes = np.stack(columns, axis=1)
     sizes[sizes < 0] = np.nan
     return sizes
@@ -217,7 +241,7 @@ def _annotation_notes(
     name: str, records: list[dict], ids: np.ndarray, boxes: np.ndarray, only_ignore: np.ndarray
 ) -> Iterator[str]:
     """Yield notes on traps that pycocotools accepts silently."""
-    n_without = sum('area' not in record for record in records)
+    n_without = sum(record.get('area') is None for record in records)
     if n_without:
         yield f"{n_without} of {len(records)} objects have no 'area': taken from the box"
     flat = (boxes[:, 2:] == 0).any(axis=1)

@@ -24,7 +24,7 @@ import numpy as np
 
 from ..errors import UserError, did_you_mean
 from .annotations import Annotations
-from .fields import column, describe_value, lookup, order_by_id, read_source
+from .fields import column, describe_value, lookup, positions_by_id, read_source
 
 PICKLES = ('.pkl', '.pickle')
 """Suffixes of pickles; other files are JSON."""
@@ -201,9 +201,9 @@ def _records_of_export(data: dict, name: str, annotations: Annotations) -> Recor
 
 def _by_id(records: list, key: str, location: str) -> dict[Any, str]:
     """Return a field of records by their ids."""
-    order = order_by_id(records, location, strings=True)
+    positions = positions_by_id(records, location, strings=True)
     values = column(records, key, location)
-    return {records[i]['id']: str(values[i]) for i in order}
+    return {record_id: str(values[i]) for record_id, i in positions.items()}
 
 
 def _note_on_images(n_images: int, annotations: Annotations) -> list[str]:
@@ -228,7 +228,8 @@ def _with_image_ids(records: Records, annotations: Annotations) -> Records:
         return records
     by_name = _image_ids_by_name(annotations)
     by_name.update({image_id: [image_id] for image_id in known})
-    found = [by_name.get(v) or by_name.get(PurePosixPath(v).name, []) for v in values]
+    paths = [PurePosixPath(value.replace('\\', '/')) for value in values]
+    found = [by_name.get(v) or by_name.get(path.name, []) for v, path in zip(values, paths)]
     failed = [i for i, image_ids in enumerate(found) if len(image_ids) != 1]
     if failed:
         start = f'{records.location}[{failed[0]}]: image_id {values[failed[0]]!r:.60}'

@@ -10,6 +10,7 @@ from ..io import PathLike
 from .annotations import Annotations
 from .detection_forms import read_records
 from .fields import boxes_of, column, is_empty, lookup, numbers
+from .implausible import implausible_boxes, shifted_classes
 
 DetectionSource = Union[PathLike, Sequence[dict], 'Detections']
 
@@ -108,6 +109,11 @@ def load_detections(
             masks, _ = compress_masks(segmentations, sizes, location)
             if data and 'segmentation' in data[0]:
                 notes = (*notes, BOXES_BESIDE_MASKS)
+    notes = (
+        *notes,
+        *implausible_boxes(name, boxes, annotations.image_sizes[image]),
+        *shifted_classes(annotations, image, category, boxes, scores),
+    )
     return Detections(
         source=name,
         image=image,

@@ -68,12 +68,17 @@ def _is_id(value: Any, strings: bool) -> bool:
     )
 
 
-def order_by_id(records: list, location: str, *, strings: bool = False) -> list[int]:
-    """Return the order of the records by id.
+def whole(value: Any) -> Any:
+    """Return the integer for a whole float, which tables write for an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def positions_by_id(records: list, location: str, *, strings: bool = False) -> dict[Any, int]:
+    """Return the position of every record by its id, in the order of the ids.
 
     pycocotools sorts images and classes by id too, and this order decides where scores tie.
     """
-    ids = column(records, 'id', location)
+    ids = [whole(value) for value in column(records, 'id', location)]
     for i, value in enumerate(ids):
         if not _is_id(value, strings):
             expected = 'an integer or a string' if strings else 'an integer'
@@ -83,7 +88,7 @@ def order_by_id(records: list, location: str, *, strings: bool = False) -> list[
                 f'{location}[{i}]: id is {value!r}, but {ids[0]!r} before; use one type'
             )
     refuse_repeats(ids, location)
-    return sorted(range(len(ids)), key=ids.__getitem__)
+    return {ids[i]: i for i in sorted(range(len(ids)), key=ids.__getitem__)}
 
 
 def refuse_repeats(ids: list, location: str) -> None:
@@ -142,7 +147,7 @@ def _first_values(values: list) -> str:
 
 def integers(records: list, key: str, location: str) -> np.ndarray:
     """Return the integers in a field, ``(n,)`` int64."""
-    values = column(records, key, location)
+    values = [whole(value) for value in column(records, key, location)]
     for i, value in enumerate(values):
         if not _is_id(value, strings=False) or abs(value) >= 1 << 53:
             raise UserError(

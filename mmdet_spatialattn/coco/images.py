@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MissingFile, UserError, cannot_read, require
-from ..io import PathLike
+from ..io import PathLike, describe_content, require_file
 from .annotations import Annotations
 
 
@@ -40,18 +40,44 @@ def read_image(path: PathLike, size: Sequence[float]) -> np.ndarray:
     """
     cv2 = require('cv2', 'lite')
     try:
+        require_file(path)
         data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_read(f'the image {path}', error) from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
-        raise UserError(f'{path} is not an image, or has a format that OpenCV cannot read')
+    image = _decoded(path, data, cv2.IMREAD_COLOR)
     height, width = image.shape[:2]
     if any(abs(actual - expected) > 0 for actual, expected in zip((width, height), size)):
+        reason = 'the boxes belong to another version of the image'
+        if (height, width) == tuple(size):
+            stored = _decoded(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            if stored.shape[:2] != image.shape[:2]:
+                reason = (
+                    'its EXIF orientation tag turns it, here and in training; remove the tag, or '
+                    'turn the pixels'
+                )
         raise UserError(
             f'{path} is {width} x {height} pixels, its annotations say {size[0]:g} x {size[1]:g}: '
-            'the boxes belong to another version of the image'
+            f'{reason}'
         )
+    return image
+
+
+def _decoded(path: PathLike, data: np.ndarray, flags: int) -> np.ndarray:
+    """Return the pixels of a file; OpenCV turns grey, 16 bits, CMYK and alpha into BGR."""
+    cv2 = require('cv2', 'lite')
+    try:
+        image = cv2.imdecode(data, flags) if len(data) else None
+    except (cv2.error, MemoryError) as error:
+        if 'IMAGE_PIXELS' in str(error) or 'IMAGE_WIDTH' in str(error) or 'HEIGHT' in str(error):
+            raise UserError(
+                f'{path} is larger than OpenCV reads, 2^30 pixels; cut it into tiles, or set '
+                'OPENCV_IO_MAX_IMAGE_PIXELS'
+            ) from error
+        raise UserError(f'{path} cannot be decoded: {str(error).splitlines()[0]}') from error
+    if image is None:
+        kind = describe_content(data[:64].tobytes())
+        what = f'is {kind}' if kind and 'image' not in kind else 'is damaged, or not an image'
+        raise UserError(f'{path} {what}; OpenCV cannot read it')
     return image
 
 

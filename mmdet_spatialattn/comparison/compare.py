@@ -253,7 +253,7 @@ class _Comparer:
 
     def _notes(self, power: Mapping[str, Power]) -> Iterator[str]:
         task = self.task
-        yield from task.annotations.notes
+        yield from task.notes
         unsorted = int(((task.strata.labels < 0) & ~task.annotations.iscrowd).sum())
         if unsorted:
             yield f'{unsorted} objects have no {task.strata.measure}: they are in no stratum'

@@ -218,7 +218,7 @@ def _notes(
 ) -> tuple[str, ...]:
     refusals = [refusal for refusal in columns.refusals if refusal is not None]
     notes = [
-        *task.annotations.notes,
+        *task.notes,
         *(f'nothing is concluded from {refusal}' for refusal in refusals),
         *join_alike(note for results in runs.values() for run in results for note in run.notes),
         *notes_on_runs({arm: len(results) for arm, results in runs.items()}),

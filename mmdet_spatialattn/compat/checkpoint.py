@@ -16,13 +16,14 @@ from types import ModuleType
 from typing import Any, Union
 
 from ..errors import UserError, cannot_read
+from ..io import require_file
 from .closed_list import FileKind, finish, guarded, is_protected
 from .hook import after_import
 
 CHECKPOINT = FileKind(
     'checkpoint',
     'If you trust its source, save its weights alone to a new file: '
-    "torch.save({'state_dict': torch.load(FILE, weights_only=False)['state_dict']}, NEW)",
+    "torch.save({'state_dict': torch.load(FILE, weights_only=False)[KEY]}, NEW)",
 )
 
 
@@ -54,6 +55,7 @@ def load_checkpoint(path: Union[str, Path], map_location: Any = 'cpu') -> dict:
 
             checkpoint = CheckpointLoader.load_checkpoint(name, map_location, logger='silent')
         else:
+            require_file(name)
             with guarded(name, CHECKPOINT), warnings.catch_warnings():
                 warnings.simplefilter('ignore')  # what it warns of is refused below
                 checkpoint = torch.load(name, map_location, weights_only=is_protected())

@@ -20,6 +20,7 @@ name in the file                  what its stand-in accepts
 ``.multiarray._reconstruct``,     right; under both module names, ``numpy.core`` (numpy 1) and
 ``.scalar``                       ``numpy._core`` (numpy 2)
 ``builtins.bytes``                the empty bytes, without argument (the content of an empty array)
+``mmengine...ConfigDict``         a dictionary, as a data set's ``metainfo`` may hold
 ================================  =================================================================
 
 torch checks opcodes, storages and the remaining types, and refuses TorchScript and tar archives.
@@ -32,13 +33,18 @@ import os
 import re
 import struct
 import threading
+import zipfile
 from collections.abc import Iterator, Sequence
 from pickle import UnpicklingError
 from typing import Any, Callable, NamedTuple, NoReturn, Optional
 
 from ..errors import UserError
+from ..io import describe_content
 
 STATISTICS = ('min', 'max', 'current', 'mean')
+WEIGHTS = ('state_dict', 'model_state_dict', 'model', 'net', 'module')
+"""Keys under which checkpoints hold their weights."""
+
 _LOCK = threading.RLock()  # all threads share torch's list
 
 Entry = tuple[Any, str]
@@ -50,7 +56,8 @@ class FileKind(NamedTuple):
 
     Attributes:
         name: What the file should be.
-        remedy: What to do with one that holds other types.
+        remedy: What to do with one that holds other types; ``KEY`` stands for where its weights
+            are.
     """
 
     name: str
@@ -135,15 +142,42 @@ def _refusal(name: str, kind: FileKind, error: Exception) -> str:
             unsafe = sorted(get_unsafe_globals_in_checkpoint(name)) or unsafe
         return (
             f'{name} needs types that are not known to be safe: {", ".join(unsafe)}; nothing in it '
-            f'was executed. {kind.remedy}'
+            f'was executed. {kind.remedy.replace("KEY", repr(_weights_key(name)))}'
         )
     for mark, archive in (('TorchScript', 'a TorchScript archive'), ('.tar', 'a tar archive')):
         if mark in message:
             return f'{name} is {archive}, not a {kind.name}; save the state_dict with torch.save'
     if 'Unsupported operand' in message:
         message = 'or it was saved with another pickle protocol than 2'
+    content = _content(name)
+    if content:
+        return f'{name} is no {kind.name}: it is {content}'
     reason = message.rpartition('WeightsUnpickler error: ')[2].strip().splitlines()[0]
     return f'{name} is damaged or not a {kind.name} ({reason})'
+
+
+def _content(name: str) -> str:
+    """Return what a file is, if its first bytes are those of something else than a pickle."""
+    if not os.path.isfile(name):
+        return ''
+    with open(name, 'rb') as file:
+        kind = describe_content(file.read(64))
+    return '' if 'torch.save writes' in kind or kind == 'a pickle' else kind
+
+
+def _weights_key(name: str) -> str:
+    """Return the key under which a checkpoint seems to hold its weights."""
+    found = []
+    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(name) as archive:
+        pickles = [path for path in archive.namelist() if path.endswith('/data.pkl')]
+        content = archive.read(pickles[0])[:65536] if pickles else b''
+        found = [key for key in WEIGHTS if _as_pickled(key) in content]
+    return (found or WEIGHTS)[0]
+
+
+def _as_pickled(text: str) -> bytes:
+    """Return a short text as an entry of a pickle (the opcode BINUNICODE)."""
+    return b'X' + struct.pack('<I', len(text)) + text.encode()
 
 
 def refuse(request: str) -> NoReturn:
@@ -210,6 +244,7 @@ def _empty_bytes() -> bytes:
 @functools.lru_cache(maxsize=1)
 def _stand_ins() -> list[Entry]:
     """Return the stand-ins, each with the name that files know it by."""
+    from mmengine.config import ConfigDict
     from mmengine.logging import HistoryBuffer
 
     class History(HistoryBuffer):
@@ -236,8 +271,15 @@ def _stand_ins() -> list[Entry]:
             refuse(f'builtins.getattr({getattr(owner, "__name__", owner)}.{name})')
         return getattr(HistoryBuffer, name)
 
+    def config_dict(content: Any) -> ConfigDict:
+        """Stand-in for ``ConfigDict``: one with plain content."""
+        if not isinstance(content, dict):
+            refuse(f'mmengine.config.config.ConfigDict({type(content).__name__})')
+        return ConfigDict(content)
+
     stand_ins: list[Entry] = [
         (statistic, 'builtins.getattr'),
+        (config_dict, 'mmengine.config.config.ConfigDict'),
         (_empty_bytes, 'builtins.bytes'),
         (History, 'mmengine.logging.history_buffer.HistoryBuffer'),
         (_Number, 'numpy.dtype'),

@@ -12,7 +12,7 @@ import warnings
 from typing import Any
 
 from ..errors import UserError, cannot_read
-from ..io import PathLike
+from ..io import PathLike, require_file
 from .closed_list import FileKind, finish, guarded, is_protected, refuse
 
 PREDICTIONS = FileKind(
@@ -42,6 +42,7 @@ def load_predictions(path: PathLike) -> Any:
 
     more = [(_storage, 'torch.storage._load_from_bytes')]
     try:
+        require_file(name)
         with open(name, 'rb') as file, guarded(name, PREDICTIONS, more), warnings.catch_warnings():
             warnings.simplefilter('ignore')  # what it warns of is refused
             return finish(_weights_only_unpickler.load(file, encoding='utf-8'))

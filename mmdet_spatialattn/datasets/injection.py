@@ -23,7 +23,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ..clutter.measures import corners_of
-from ..coco import AnnotationSource, load_annotations
+from ..coco import Annotations, AnnotationSource, load_annotations
 from ..coco.images import box_windows, boxes_by_image, find_images, read_image
 from ..errors import UserError
 from ..io import PathLike, atomic_folder, content_hash, read_json, write_bytes, write_json
@@ -134,6 +134,11 @@ class ClutterInjection(BaseTransform):
                 'visible; use a data set with annotations'
             )
         image = results['img']
+        if image.dtype != np.uint8 or image.shape[2:] not in ((), (1,), (3,)):
+            raise UserError(
+                f'ClutterInjection: the image is an array {image.shape} of {image.dtype}; expected '
+                '(H, W, 3) or (H, W) of uint8, as LoadImageFromFile gives it by default'
+            )
         if image.shape[:2] != (results['height'], results['width']):
             raise UserError(
                 f'ClutterInjection: the image is {image.shape[1]} x {image.shape[0]} pixels, its '
@@ -141,8 +146,13 @@ class ClutterInjection(BaseTransform):
                 'directly after LoadImageFromFile'
             )
         corners = np.array([i['bbox'] for i in results['instances']], dtype=float).reshape(-1, 4)
-        injected = self.inject(image, corners, results['img_id'], path=Path(results['img_path']))
-        results['img'] = injected.image
+        colour = image if image.shape[2:] == (3,) else cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+        pixels = self.inject(
+            colour, corners, results['img_id'], path=Path(results['img_path'])
+        ).image
+        if colour is not image:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).reshape(image.shape)
+        results['img'] = pixels
         return results
 
     def inject(
@@ -390,7 +400,7 @@ def write_injected(
     """
     loaded = load_annotations(annotations)
     paths, boxes = find_images(loaded, images), boxes_by_image(loaded)
-    names = _png_names(loaded.file_names)
+    names = _png_names(loaded)
 
     def inject(index: int, folder: Path) -> dict[str, Any]:
         image = read_image(paths[index], loaded.image_sizes[index])
@@ -449,7 +459,7 @@ def write_doses(
     """
     loaded = load_annotations(annotations)
     paths, boxes = find_images(loaded, images), boxes_by_image(loaded)
-    names = _png_names(loaded.file_names)
+    names = _png_names(loaded)
     all_severities = (0, *severities)
 
     def write(index: int, folder: Path) -> None:
@@ -502,8 +512,13 @@ def _png(image: np.ndarray) -> bytes:
     return cv2.imencode('.png', image)[1].tobytes()
 
 
-def _png_names(names: list[str]) -> list[str]:
-    """Return names that end in .png; the old suffix is kept where two names would be equal."""
+def _png_names(annotations: Annotations) -> list[str]:
+    """Return names that end in .png, each image its own.
+
+    The old suffix is kept where two names would be equal without it, and the id of the image is
+    added where they still are: each has objects of its own to keep visible.
+    """
+    names = annotations.file_names
     for name in names:
         if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts:
             raise UserError(
@@ -511,7 +526,12 @@ def _png_names(names: list[str]) -> list[str]:
             )
     new = [str(PurePosixPath(name).with_suffix('.png')) for name in names]
     count = Counter(new)
-    return [f'{old}.png' if count[name] > 1 else name for old, name in zip(names, new)]
+    new = [f'{old}.png' if count[name] > 1 else name for old, name in zip(names, new)]
+    count = Counter(new)
+    return [
+        str(PurePosixPath(name).with_suffix(f'.{image_id}.png')) if count[name] > 1 else name
+        for image_id, name in zip(annotations.image_ids, new)
+    ]
 
 
 def severities_table() -> str:

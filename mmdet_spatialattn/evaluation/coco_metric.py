@@ -16,7 +16,7 @@ from ..coco import Annotations, load_annotations
 from ..registry import METRICS
 from ..results import Refused
 from .evaluator import evaluate
-from .metrics import UNDEFINED
+from .metrics import MAX_DETECTIONS, UNDEFINED, max_detections_up_to
 
 
 @METRICS.register_module()
@@ -27,8 +27,9 @@ class ClutterCocoMetric(CocoMetric):
     ``clutter/<stratum>_AP`` and ``clutter/<stratum>_objects``; masks add
     ``clutter/<stratum>_segm_AP`` if boxes are evaluated too. Compare an AP with that of another
     detector in the same stratum, not with that of another stratum. It is -1 in a stratum without
-    objects, as in COCO. It is COCO's AP: at most 100 detections of a class and image, the ten IoU
-    thresholds, and the classes of the data set.
+    objects, as in COCO. It is COCO's AP: at most ``max_detections`` detections of a class and
+    image, the ten IoU thresholds, and the classes of the data set. Objects without ``iscrowd`` are
+    no crowd.
 
     The detections of the last evaluation are kept for ``spatialattn compare``, at
     ``outfile_prefix`` or as ``detections.bbox.json`` in the folder of the run's log.
@@ -36,6 +37,8 @@ class ClutterCocoMetric(CocoMetric):
     Args:
         strata: The rule, such as ``'cover:0.1,0.3'``; see
             :meth:`~mmdet_spatialattn.clutter.Strata.parse`.
+        max_detections: Detections of a class and image that count in strata, the highest scores
+            first; more than COCO's 100 where images hold more objects.
         prefix: As in ``CocoMetric``; any prefix but ``'coco'`` is also put before ``clutter/``.
         **kwargs: See ``mmdet.evaluation.CocoMetric``.
 
@@ -50,12 +53,21 @@ class ClutterCocoMetric(CocoMetric):
 
     outfile_prefix: Optional[str]
 
-    def __init__(self, *args, strata: str = 'cover', **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        strata: str = 'cover',
+        max_detections: int = MAX_DETECTIONS[-1],
+        **kwargs,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.strata = Strata.parse(strata)
+        self.max_detections = max_detections_up_to(max_detections)
         self.kept: dict[str, str] = {}
         # Here, because the evaluation changes the annotations that the COCO API holds.
         self._annotations = self._coco_api and load_annotations(self._coco_api.dataset)
+        for record in self._coco_api.dataset['annotations'] if self._coco_api else ():
+            record['iscrowd'] = record.get('iscrowd') or 0  # pycocotools asks for it
 
     def evaluate(self, size: int) -> dict[str, float]:
         metrics = super().evaluate(size)
@@ -106,7 +118,13 @@ class ClutterCocoMetric(CocoMetric):
         for iou_type in iou_types:
             infix = '_segm' if iou_type == 'segm' and 'bbox' in iou_types else ''
             detections = self.kept[iou_type]
-            evaluation = evaluate(annotations, detections, strata=strata, iou_type=iou_type)
+            evaluation = evaluate(
+                annotations,
+                detections,
+                strata=strata,
+                iou_type=iou_type,
+                max_detections=self.max_detections,
+            )
             for stratum in strata.names:
                 ap = evaluation.metrics[stratum]['AP']
                 # MMEngine logs floats, and mmdet -1 for what is undefined.

@@ -284,7 +284,8 @@ def _notes(task: EvaluationTask, detections: Detections, matches: Matches) -> It
     if full:
         excess = len(detections) - len(matches.order)
         beyond = (
-            f'{excess} detections beyond it are not counted; raise max_detections to count them'
+            f'{excess} detections beyond it are not counted; raise max_detections '
+            '(--max-detections) to count them'
             if excess
             else "the detector's own limit (max_per_img) may have cut off others"
         )

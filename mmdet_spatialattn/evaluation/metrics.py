@@ -1,14 +1,34 @@
 """COCO's average precision and recall from matches, equal to pycocotools to the last bit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from ..errors import UserError
 from ..jit import jit
 from .matching import IOU_THRESHOLDS, TRUE, Matches
 
 MAX_DETECTIONS = (1, 10, 100)
 """COCO's ``maxDets``: numbers of detections of an image and class that count."""
+
+
+def max_detections_up_to(largest: Any) -> tuple[int, ...]:
+    """Return COCO's ``maxDets`` with another last number.
+
+    Raises:
+        UserError: It is no whole number above 10.
+
+    Example:
+        >>> max_detections_up_to(300)
+        (1, 10, 300)
+    """
+    if type(largest) is not int or largest <= MAX_DETECTIONS[-2]:
+        raise UserError(
+            f'max_detections must be a number above {MAX_DETECTIONS[-2]}, got {largest!r}'
+        )
+    return (*MAX_DETECTIONS[:-1], largest)
+
 
 RECALL_THRESHOLDS = np.linspace(0.0, 1.00, int(np.round((1.00 - 0.0) / 0.01)) + 1, endpoint=True)
 """The 101 recalls at which COCO reads the precision."""

@@ -78,6 +78,21 @@ class EvaluationTask:
         inside = members(self.scopes, self.annotations.area, self.strata.labels)
         return inside & ~self.annotations.iscrowd
 
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the objects, one sentence each."""
+        notes = [*self.annotations.notes, *self.strata.notes]
+        cap = self.max_detections[-1]
+        groups = np.stack([self.annotations.image, self.annotations.category])[:, self.inside[0]]
+        counts = np.unique(groups, axis=1, return_counts=True)[1]
+        full = int((counts > cap).sum())
+        if full:
+            notes.append(
+                f'{full} images hold more than {cap} objects of a class ({counts.max()} at most), '
+                f'and {cap} detections of each count: raise max_detections (--max-detections)'
+            )
+        return tuple(notes)
+
     @property
     def n_images(self) -> int:
         return len(self.annotations.image_ids)

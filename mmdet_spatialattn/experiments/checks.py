@@ -125,8 +125,7 @@ def check_weights(model: 'nn.Module', checkpoint: dict, path: str, purpose: str)
     from ..compat.quiet import quiet
     from ..insertion.attach import TOKEN
 
-    weights = checkpoint.get('state_dict', checkpoint)
-    weights = {re.sub(r'^module\.', '', str(name)): value for name, value in weights.items()}
+    weights = _weights(checkpoint, path, {name.replace('.', '_') for name in model.state_dict()})
     expected = {name for name in model.state_dict() if not name.endswith('num_batches_tracked')}
     reshaped = []
     try:
@@ -153,6 +152,32 @@ def check_weights(model: 'nn.Module', checkpoint: dict, path: str, purpose: str)
             f'{path} is a checkpoint of another model: {fitting} of {len(expected)} weights fit; '
             f'{counts}; give the config it was trained with'
         )
+
+
+def _weights(checkpoint: dict, path: str, flat_names: set[str]) -> dict[str, Any]:
+    """Return the weights of a checkpoint by their names in the model.
+
+    The copies that MMDetection 2 kept of averaged weights, ``ema_`` and the name with underscores,
+    are left out, as MMDetection 3 leaves them out.
+    """
+    from torch import Tensor
+
+    weights = checkpoint.get('state_dict', checkpoint)
+    if not isinstance(weights, dict):
+        raise UserError(
+            f"{path} is no checkpoint: its 'state_dict' is a {type(weights).__name__}, not a "
+            'dictionary of weights'
+        )
+    named = {re.sub(r'^module\.', '', str(name)): value for name, value in weights.items()}
+    named = {name: v for name, v in named.items() if name.removeprefix('ema_') not in flat_names
+             or not name.startswith('ema_')}  # fmt: skip
+    for name, value in named.items():
+        if not isinstance(value, Tensor):
+            hint = '' if 'state_dict' in checkpoint else " (it has no 'state_dict')"
+            raise UserError(
+                f"{path} is no checkpoint{hint}: '{name}' is a {type(value).__name__}, not a tensor"
+            )
+    return named
 
 
 def _check_dataset(config: 'Config', key: str, dataset: dict, annotated: bool) -> None:

@@ -17,7 +17,7 @@ from ..coco import Annotations, Detections, load_detections
 from ..comparison import compare, dose_response
 from ..compat.configs import config_name
 from ..errors import UserError
-from ..evaluation import MAX_DETECTIONS
+from ..evaluation.metrics import max_detections_up_to
 from ..io import read_json, write_json
 from ..results import ArmSummary, Audit, Comparison, Cost, PlanSummary, Run, SweepResult
 from ..results.sweep import FAILED, FINISHED, WAITING
@@ -166,7 +166,7 @@ def _options(plan: Plan, finished: Mapping[str, Sequence[Run]], iou_type: str) -
         'baseline': plan.baseline,
         'iou_type': iou_type,
         'n_boot': plan.n_boot,
-        'max_detections': (*MAX_DETECTIONS[:-1], plan.max_detections),
+        'max_detections': max_detections_up_to(plan.max_detections),
         'seeds': _shared_seeds(finished, plan.baseline),
     }
 

@@ -40,7 +40,7 @@ from mmengine.config import Config
 from ..comparison import sequential
 from ..compat.configs import config_path
 from ..errors import MissingFile, UserError, did_you_mean, error_prefix
-from ..evaluation import MAX_DETECTIONS
+from ..evaluation.metrics import max_detections_up_to
 from ..io import PathLike
 from ..results import Run
 from ..results.sweep import PLACEBO, START, WAITING
@@ -193,11 +193,8 @@ def load_plan(path: PathLike) -> Plan:
     delta = values.get('delta', Plan.delta)
     if type(delta) not in (int, float) or not delta > 0:
         raise UserError(f'plan {path}: delta must be a number of AP points above 0, got {delta!r}')
-    most = values.get('max_detections', Plan.max_detections)
-    if type(most) is not int or most <= MAX_DETECTIONS[-2]:
-        raise UserError(
-            f'plan {path}: max_detections must be a number above {MAX_DETECTIONS[-2]}, got {most!r}'
-        )
+    with error_prefix(f'plan {path}'):
+        max_detections_up_to(values.get('max_detections', Plan.max_detections))
     if 'start' in values:
         values['start'] = read_start(values['start'], path, names)
     if values.get('start') is not None:

@@ -4,11 +4,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
 from mmdet_spatialattn.cli import main
+from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments import checks
 
 ATTENTION = dict(cfg=dict(type='CBAM'), stages=(False, True, False, False), position='after_conv3')
@@ -259,6 +261,30 @@ def test_a_checkpoint_of_another_model(refused, tiny, changed, tmp_path):
     assert missing == len(set(own) - set(theirs))
     assert reshaped == sum(n in theirs and w.shape != theirs[n].shape for n, w in own.items())
     assert fitting == total - missing - reshaped
+
+
+@pytest.mark.parametrize(
+    ('weights', 'message'),
+    [
+        ([1], "its 'state_dict' is a list, not a dictionary of weights"),
+        (dict(w=[0.5]), "'w' is a list, not a tensor"),
+        (dict(w=np.ones(2)), "'w' is a ndarray, not a tensor"),
+    ],
+)
+def test_a_checkpoint_without_weights(refused, tiny, tmp_path, weights, message):
+    torch.save(dict(state_dict=weights), tmp_path / 'a.pth')
+    assert message in refused('test', tiny.config, tmp_path / 'a.pth')
+
+
+def test_averaged_copies_of_mmdetection_2_are_left_out(tiny, tmp_path):
+    model = checks.build_checked_model(Config.fromfile(tiny.config))
+    weights = model.state_dict()
+    copies = {f'ema_{name.replace(".", "_")}': value for name, value in weights.items()}
+    torch.save(dict(state_dict={**weights, **copies}), tmp_path / 'a.pth')
+    checks.check_checkpoint(model, str(tmp_path / 'a.pth'), 'test')
+    torch.save(dict(state_dict={**weights, 'ema_other': torch.ones(1)}), tmp_path / 'b.pth')
+    with pytest.raises(UserError, match=r'1 unexpected \(ema_other\)'):
+        checks.check_checkpoint(model, str(tmp_path / 'b.pth'), 'test')
 
 
 def test_a_checkpoint_with_attention_that_the_config_does_not_have(

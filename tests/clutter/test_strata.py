@@ -64,6 +64,24 @@ def test_quantiles_make_strata_of_equal_numbers():
     )
 
 
+def test_names_tell_the_cuts_unless_they_are_the_usual_ones():
+    boxes = [[i * 20, 0, 10, 10] for i in range(8)] + [
+        [i * 20 + 9 - i, 0, 10, 10] for i in range(4)
+    ]
+    truth = truth_of(*boxes)
+    assert stratify(truth, 'cover:0.1,0.3').names == ('clean', 'touching', 'crowded')
+    assert stratify(truth, 'cover:0.05,0.6').names == (
+        'cover < 0.05', 'cover 0.05 to 0.6', 'cover >= 0.6',
+    )  # fmt: skip
+    strata = stratify(truth, 'cover:q6')
+    assert len(strata.names) == 5 and strata.names[0].startswith('cover < ')
+    assert strata.notes == (
+        "'cover' is the same for so many objects that 6 quantiles fall into 5 strata; give cut "
+        'points to choose them',
+    )
+    assert stratify(truth, 'cover:0.05,0.6').notes == ()
+
+
 def test_a_measure_of_the_image_sorts_whole_images():
     truth = truth_of(*[[0, 0, 5, 5]] * 3, images=[1, 1, 2])
     assert stratify(truth, 'n_objects:2').labels.tolist() == [1, 1, 0]

@@ -1,8 +1,10 @@
 """MMEngine's checkpoints load under torch's protection, and hostile ones run nothing."""
 
+import argparse
 import copyreg
 import importlib.util
 import io
+import os
 import pickle
 import random
 import subprocess
@@ -16,6 +18,7 @@ import mmengine.runner.checkpoint as loaders
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 from torch.serialization import MAGIC_NUMBER, PROTOCOL_VERSION
 
@@ -376,6 +379,40 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(UserError, match=f'{message}' if content is None else rf'a\.pth {message}'):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'<!DOCTYPE html><html>404</html>', 'it is a web page'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:0', 'it is a pointer of Git LFS'),
+        (b'\x10\0\0\0\0\0\0\0{"w": {}}       ', 'it is a safetensors file'),
+    ],
+)
+def test_what_a_file_is_instead_of_a_checkpoint_is_said(tmp_path, content, message):
+    (tmp_path / 'a.pth').write_bytes(content)
+    with pytest.raises(UserError, match=rf'a\.pth is no checkpoint: {message}'):
+        load_checkpoint(tmp_path / 'a.pth')
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.pth')
+    with pytest.raises(UserError, match='a.pth is a pipe, a socket or a device'):
+        load_checkpoint(tmp_path / 'a.pth')
+
+
+@READERS
+def test_a_config_in_the_metainfo_comes_back(normal, tmp_path, read):
+    source = ConfigDict(tool='mine', nested=dict(version=3))
+    normal['meta']['dataset_meta']['source'] = source
+    read_again = read(save(normal, tmp_path / 'a.pth'))['meta']['dataset_meta']['source']
+    assert read_again == source and type(read_again) is ConfigDict
+
+
+def test_the_remedy_names_the_key_of_the_weights(tmp_path):
+    content = {'model': {'w': torch.ones(2)}, 'args': argparse.Namespace(lr=1e-4)}
+    with pytest.raises(UserError, match=r"argparse.Namespace.*weights_only=False\)\['model'\]"):
+        load_checkpoint(save(content, tmp_path / 'a.pth'))
 
 
 def test_a_folder_and_a_tensor_are_no_checkpoints(tmp_path):

@@ -219,6 +219,45 @@ def test_jpegs_become_lossless_and_keep_apart(tmp_path):
         np.testing.assert_array_equal(source[y1:y2, x1:x2], result[y1:y2, x1:x2])
 
 
+def test_images_with_one_file_are_written_apart_and_keep_their_own_objects(training, tmp_path):
+    """As in a merge of two sets: one entry must not cover the objects of the other."""
+    annotations = write_set(tmp_path / 'in', {'a.jpg': plain(RED)}, BOXES)
+    data = json.loads(annotations.read_text())
+    data['images'].append({**data['images'][0], 'id': 2})
+    data['annotations'][0]['image_id'] = 2
+    annotations.write_text(json.dumps(data))
+    write_injected(annotations, tmp_path / 'in', tmp_path / 'out', injection(training, 5))
+    truth = load_annotations(tmp_path / 'out/annotations.json')
+    assert truth.file_names == ['a.jpg.1.png', 'a.jpg.2.png']
+    source = cv2.imread(str(tmp_path / 'in/a.jpg'))
+    for image, (x1, y1, x2, y2) in zip(truth.image.tolist(), corners(BOXES).astype(int)):
+        result = cv2.imread(str(tmp_path / 'out/images' / truth.file_names[image]))
+        np.testing.assert_array_equal(source[y1:y2, x1:x2], result[y1:y2, x1:x2])
+
+
+@pytest.mark.parametrize('shape', [(120, 160), (120, 160, 1)])
+def test_a_grey_image_stays_grey(training, shape):
+    grey = np.full(shape, 90, np.uint8)
+    result = injection(training).transform(sample(grey))['img']
+    assert result.shape == shape and (result != 90).any()
+    x1, y1, x2, y2 = corners(BOXES).astype(int)[0]
+    assert (result[y1:y2, x1:x2] == 90).all()
+
+
+@pytest.mark.parametrize(
+    'image', [np.zeros((120, 160, 4), np.uint8), np.zeros((120, 160, 3), np.float32)]
+)
+def test_other_pixels_are_refused(training, image):
+    with pytest.raises(UserError, match=r'expected \(H, W, 3\) or \(H, W\) of uint8'):
+        injection(training).transform(sample(image))
+
+
+def sample(image):
+    instances = [{'bbox': box} for box in corners(BOXES).tolist()]
+    shape = {'height': image.shape[0], 'width': image.shape[1]}
+    return {'img': image, 'img_id': 7, 'img_path': 'x.png', 'instances': instances, **shape}
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

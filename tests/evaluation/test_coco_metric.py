@@ -108,6 +108,39 @@ def test_every_stratum_has_the_numbers_of_evaluate(tmp_path):
     assert round(expected.overall['AP'], 3) == metrics['coco/bbox_mAP']
 
 
+def test_objects_without_iscrowd_are_no_crowd(tmp_path):
+    data, samples = problem(1)
+    for row in data['annotations']:
+        row['iscrowd'] = 0
+    expected, _ = run(ClutterCocoMetric, data, samples, ann_file=write(tmp_path, data))
+    for row in data['annotations']:
+        del row['iscrowd']
+    metrics, _ = run(ClutterCocoMetric, data, samples, ann_file=write(tmp_path, data))
+    assert metrics == expected
+
+
+def test_more_detections_count_where_images_hold_more_objects(tmp_path):
+    boxes = [[x * 12.0, y * 12.0, 10.0, 10.0] for x in range(15) for y in range(10)]
+    rows = [
+        {'id': i, 'image_id': 1, 'category_id': 1, 'bbox': box, 'area': 100.0, 'iscrowd': 0}
+        for i, box in enumerate(boxes, 1)
+    ]
+    image = {'id': 1, 'width': 200, 'height': 150, 'file_name': 'a.png'}
+    data = {'images': [image], 'annotations': rows, 'categories': [{'id': 1, 'name': 'a'}]}
+    corners = torch.tensor(boxes)
+    corners[:, 2:] += corners[:, :2]
+    found = {'bboxes': corners, 'scores': torch.linspace(1, 0.5, 150)}
+    found['labels'] = torch.zeros(150, dtype=torch.long)
+    samples = [{'img_id': 1, 'ori_shape': (150, 200), 'pred_instances': found}]
+    path = write(tmp_path, data)
+    few, _ = run(ClutterCocoMetric, data, samples, ann_file=path)
+    all_, _ = run(ClutterCocoMetric, data, samples, ann_file=path, max_detections=200)
+    assert few['clutter/clean_AP'] == pytest.approx(0.663, abs=0.001)
+    assert all_['clutter/clean_AP'] == 1.0
+    with pytest.raises(UserError, match='max_detections must be a number above 10, got 5'):
+        ClutterCocoMetric(ann_file=path, max_detections=5)
+
+
 def test_masks_are_evaluated_beside_boxes(tmp_path):
     data, samples = with_masks(*problem(n_images=6))
     options = dict(ann_file=write(tmp_path, data), metric=['bbox', 'segm'])
