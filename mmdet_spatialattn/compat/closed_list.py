@@ -34,6 +34,7 @@ import re
 import struct
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pickle import UnpicklingError
 from typing import Any, Callable, NamedTuple, NoReturn, Optional
@@ -167,11 +168,13 @@ def _content(name: str) -> str:
 
 def _weights_key(name: str) -> str:
     """Return the key under which a checkpoint seems to hold its weights."""
-    found = []
-    with contextlib.suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(name) as archive:
-        pickles = [path for path in archive.namelist() if path.endswith('/data.pkl')]
-        content = archive.read(pickles[0])[:65536] if pickles else b''
-        found = [key for key in WEIGHTS if _as_pickled(key) in content]
+    content = b''
+    broken = (OSError, zipfile.BadZipFile, zlib.error, *_BROKEN_PICKLE)
+    with contextlib.suppress(*broken), zipfile.ZipFile(name) as archive:
+        (path,) = (path for path in archive.namelist() if path.endswith('/data.pkl'))
+        with archive.open(path) as file:
+            content = file.read(65536)
+    found = [key for key in WEIGHTS if _as_pickled(key) in content]
     return (found or WEIGHTS)[0]
 
 

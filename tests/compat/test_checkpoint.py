@@ -367,7 +367,7 @@ def test_a_damaged_file_is_a_clear_error_or_loads(normal, tmp_path, read, legacy
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (b'', 'is damaged or not a checkpoint'),
+        (b'', 'is no checkpoint: it is empty'),
         (b'hello, world', 'is damaged or not a checkpoint'),
         (b'PK\x03\x04 and no more', 'is damaged or not a checkpoint'),
         (None, 'cannot read the checkpoint .*No such file'),

@@ -286,7 +286,7 @@ def test_sets_that_cannot_give_or_take_distractors_are_refused(training, tmp_pat
     with pytest.raises(UserError, match=r"'../alone/a.png' is outside of the folder"):
         write_injected(alone, alone.parent, tmp_path / 'out', injection(training))
     (alone.parent / 'a.png').write_bytes(b'broken')
-    with pytest.raises(UserError, match='is not an image'):
+    with pytest.raises(UserError, match='is damaged, or not an image'):
         injection(alone)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['alone', 'tiny']
 
