@@ -9,7 +9,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -222,6 +222,32 @@ def _decompressed(data: bytes, path: PathLike) -> bytes:
     if not reader.eof:
         raise UserError(f'{path} is a damaged gzip file: it ends early')
     return content
+
+
+@contextlib.contextmanager
+def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a file that one process holds at a time; it is freed when the process ends.
+
+    Args:
+        path: The file, which is created with its folder.
+        on_wait: Called once if another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with open(path, 'ab') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            on_wait()
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def content_hash(path: PathLike) -> str:

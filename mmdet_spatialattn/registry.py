@@ -38,6 +38,7 @@ HOOKS = Registry(
     locations=[
         'mmdet_spatialattn.experiments.jitter',
         'mmdet_spatialattn.experiments.resumable',
+        'mmdet_spatialattn.experiments.guards',
         'mmdet_spatialattn.insertion.health_hook',
     ],
 )

@@ -1,5 +1,8 @@
 """Files are whole or absent; unreadable JSON is one clear error."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mmdet_spatialattn.errors import MissingFile, UserError, did_you_mean
@@ -93,3 +96,26 @@ def test_an_absent_file_is_named(tmp_path):
 def test_the_nearest_name_ignores_case_and_unrelated_names_get_none():
     assert did_you_mean('cbam', ['SE', 'CBAM']) == "; did you mean 'CBAM'?"
     assert did_you_mean('zebra', ['SE', 'CBAM']) == ''
+
+
+def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
+    code = (
+        'import sys, time, pathlib; from mmdet_spatialattn.io import locked\n'
+        "with locked(pathlib.Path(sys.argv[1]), lambda: print('waiting', flush=True)):\n"
+        "    print('in', flush=True); sys.stdin.readline()"
+    )
+
+    def hold():
+        return subprocess.Popen(
+            [sys.executable, '-c', code, str(tmp_path / 'new' / '.lock')],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    with hold() as first:
+        assert first.stdout.readline() == 'in\n'
+        with hold() as second:
+            assert second.stdout.readline() == 'waiting\n'
+            first.kill()  # the system frees it
+            assert second.stdout.readline() == 'in\n'
+            second.communicate('\n')
+    assert second.returncode == 0

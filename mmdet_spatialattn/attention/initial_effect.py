@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..errors import UserError
 from ..results.initial_effect import InitialEffect
 from .initialisation import own_random_stream
 
@@ -18,6 +19,9 @@ def initial_effect(module: nn.Module, channels: int) -> InitialEffect:
     """Measure the effect of a module on features of ``channels`` channels.
 
     Works on a copy, and takes no random numbers of the default stream.
+
+    Raises:
+        UserError: It fails on such features, or returns something else than a map of their shape.
 
     Example:
         >>> from mmdet_spatialattn.attention import SGE
@@ -35,8 +39,25 @@ def initial_effect(module: nn.Module, channels: int) -> InitialEffect:
     maps: list[Any] = [features(channels, size)]
     if getattr(module, 'family', '') == 'guided':
         maps.append(features(module.guide_channels, GUIDE_SIZE))  # type: ignore[arg-type]
-    with own_random_stream('initial effect'), torch.no_grad():
-        output = module(*maps)
+    name, given = type(module).__name__, tuple(maps[0].shape)
+    try:
+        with own_random_stream('initial effect'), torch.no_grad():
+            output = module(*maps)
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:200]
+        raise UserError(
+            f'{name} fails on a map {given}: {type(error).__name__}: {reason}'
+        ) from error
+    if not isinstance(output, torch.Tensor) or output.shape != maps[0].shape:
+        returned = (
+            f'a map {tuple(output.shape)}'
+            if isinstance(output, torch.Tensor)
+            else f'a {type(output).__name__}'
+        )
+        raise UserError(
+            f'{name} returns {returned} for a map {given}; inserted attention must return one map '
+            'of the shape it got: the features, attended to, and not the gate alone'
+        )
     x, y = maps[0].double(), output.double()
     return InitialEffect(
         factor=float((x * y).sum() / x.square().sum()), change=float((y - x).norm() / x.norm())

@@ -21,9 +21,11 @@ def add_sweep_flags(parser: Parser) -> None:
     )
     parser.add_argument(
         '--device',
+        '--devices',
         default='auto',
         metavar='auto|cpu|cuda',
-        help='auto takes a GPU if there is one; cuda is an error where there is none',
+        help='auto takes the GPUs if there are some; cuda is an error where there is none; '
+        'cuda:0,cuda:2 takes these two, each run one of them',
     )
 
 

@@ -9,6 +9,7 @@ The flags are those of MMDetection's tools/train.py. Without a CUDA device it tr
 OMP_NUM_THREADS sets the number of threads.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -90,13 +91,15 @@ def _scale_learning_rate(config: 'Config') -> None:
 
 
 def _last_checkpoint(work_dir: str) -> str:
-    from ..experiments.resumable import last_checkpoint
+    from ..experiments.checkpoints import resumable_checkpoint
 
-    checkpoint = last_checkpoint(Path(work_dir))
-    if checkpoint is not None and checkpoint.is_file():
+    passed_by: list[str] = []
+    checkpoint = resumable_checkpoint(Path(work_dir), passed_by.append)
+    for note in passed_by:
+        print(f'spatialattn train: {note}', file=sys.stderr)
+    if checkpoint is not None:
         return str(checkpoint)
-    missing = '' if checkpoint is None else f' (the last one, {checkpoint}, does not exist)'
     raise UserError(
-        f'--resume: there is no checkpoint in {work_dir}{missing}; leave --resume out to start '
-        'from the beginning, or give the folder of the earlier run with --work-dir'
+        f'--resume: there is no checkpoint in {work_dir} to go on from; leave --resume out to '
+        'start from the beginning, or give the folder of the earlier run with --work-dir'
     )

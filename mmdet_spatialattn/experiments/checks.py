@@ -100,11 +100,10 @@ def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:
     from ..compat.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(path)
-    if purpose == 'resume' and not {'meta', 'message_hub'} <= set(checkpoint):
-        raise UserError(
-            f'{path} holds weights but not the state of a training, so it cannot be resumed; '
-            f'to start from its weights: --cfg-options load_from={path}'
-        )
+    if purpose == 'resume':
+        from .checkpoints import check_training_state
+
+        check_training_state(checkpoint, path)
     check_weights(model, checkpoint, path, purpose)
 
 

@@ -19,6 +19,9 @@ from ..registry import HOOKS
 from .plan import Arm, Plan
 from .resumable import make_resumable, trains_by_iterations
 
+GUARDS = tuple(f'{HOOKS.scope}.{hook}' for hook in ('StopOnNaN', 'SignCheckpoints'))
+"""Hooks that guard a run (:mod:`.guards`) and do not change what it ends with."""
+
 BARE = ('nms', 'roi_layer')
 """Parts of a config whose type the host looks up among mmcv's operators, by its bare name."""
 
@@ -107,6 +110,7 @@ def run_config(
     if checkpoint is not None:
         config.load_from = checkpoint
     hooks: list[dict[str, Any]] = [dict(type=f'{HOOKS.scope}.AttentionHealthHook')]
+    hooks += [dict(type=guard) for guard in GUARDS]
     if jitter:
         hooks.append(dict(type=f'{HOOKS.scope}.JitterWeights', scale=jitter, seed=seed))
     config.custom_hooks = [*config.custom_hooks, *hooks]

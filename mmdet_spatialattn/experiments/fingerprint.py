@@ -17,7 +17,7 @@ from mmengine.config import Config
 from ..errors import UserError
 from ..io import content_hash, read_json, write_json
 from .checks import READ_WHOLE
-from .config import flatten
+from .config import GUARDS, flatten
 
 FINGERPRINT = Path('planned', 'fingerprint.json')
 PLANNED = Path('planned', 'config.py')  # MMEngine writes its own config.py into the run's folder
@@ -87,6 +87,8 @@ def claim_run(folder: Path, config: Config) -> None:
 def fingerprint(config: Config) -> dict[str, str]:
     """Return what the run of a whole config is, dotted key to value; of files, their content."""
     parts = {key: config[key] for key in PARTS if config.get(key)}
+    hooks = [hook for hook in parts.get('custom_hooks', []) if hook.get('type') not in GUARDS]
+    parts = {**parts, **({'custom_hooks': hooks} if hooks else {})}
     return flatten(_by_content(Config(parts)._cfg_dict.to_dict()))
 
 

@@ -18,11 +18,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Any, Callable, NoReturn, Optional
 
 from mmengine.config import Config
 
@@ -32,9 +33,10 @@ from ..io import atomic_path
 from ..processors import count_processors
 from ..results import Run
 from ..results.sweep import FAILED, FINISHED, WAITING
+from .checkpoints import resumable_checkpoint
 from .fingerprint import PLANNED, claim_run
 from .record import delete_record, read_record, write_record
-from .resumable import final_checkpoint, last_checkpoint
+from .resumable import final_checkpoint
 
 TRAINING, TESTING = 'training', 'testing'
 """Phases of a run beside the states that :class:`~mmdet_spatialattn.results.Run` knows."""
@@ -48,6 +50,10 @@ ERROR_LINES = 8
 _PROGRESS = re.compile(rb'(?:Epoch|Iter)\((train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
 _PROGRESS_WORDS = {TRAINING: b'train', TESTING: b'test'}
 _LOSS = re.compile(rb'loss: ([\d.]+|nan|inf)')
+_WORKER_DIED = re.compile(
+    rb'DataLoader worker .* (?:is killed by signal|exited unexpectedly)|out of memory',
+    re.IGNORECASE,
+)
 _TRAINING_SHARE = 0.95  # of the time of a run
 
 
@@ -80,15 +86,17 @@ def launch(
     config_of: Callable[[Run], Config],
     jobs: int = 1,
     device: str = 'cpu',
+    gpus: Sequence[Optional[str]] = (),
     watch: Callable[[list[RunStatus]], None] = lambda statuses: None,
     period: float = 0.5,
 ) -> list[RunStatus]:
     """Train and test the runs that are not finished.
 
-    An interrupted run is resumed from its last checkpoint, and ends as if undisturbed. A failed run
-    does not stop the others, unless the first two that end both fail with the same last line of
-    their logs: the rest would fail alike. On an exception (Ctrl-C) all processes end before it is
-    passed on.
+    An interrupted run is resumed from its last checkpoint that is whole, and ends as if
+    undisturbed. A run that is killed from outside, as for want of memory, is started once more. A
+    failed run does not stop the others, unless the first two that end both fail with the same last
+    line of their logs: the rest would fail alike. On an exception (Ctrl-C), SIGTERM and SIGHUP all
+    processes end before it is passed on.
 
     Args:
         runs: The runs; each has the folder ``<arm>/seed_<k>`` below ``folder``.
@@ -96,6 +104,8 @@ def launch(
         config_of: Returns the whole config of a run.
         jobs: Number of runs at a time; they divide the processors.
         device: ``'cuda'``, or ``'cpu'`` to hide the GPUs from the runs.
+        gpus: What ``CUDA_VISIBLE_DEVICES`` is for each GPU; a run gets the one with the fewest
+            runs. By default the runs see those that this process sees.
         watch: Called with the status of all runs every ``period`` seconds.
         period: Seconds between two looks at the processes.
 
@@ -106,15 +116,18 @@ def launch(
         UserError: The folder holds a run with another config, or the first two runs failed alike.
     """
     all_jobs = [_Job(run, folder, config_of(run), device) for run in runs]
+    gpus = gpus or (None,)
     threads = max(count_processors() // min(jobs, max(len(all_jobs), 1)), 1)
     ended: list[_Job] = []
     try:
+        _end_on_signals()
         while True:
             ended += [job for job in all_jobs if job.poll()]
             _check_failures(ended[:2])
             for job in sorted(all_jobs, key=_Job.is_new):  # stable: begun runs go first
-                if sum(other.process is not None for other in all_jobs) < jobs:
-                    job.start_next(threads)
+                running = [other.gpu for other in all_jobs if other.process is not None]
+                if len(running) < jobs:
+                    job.start_next(threads, min(gpus, key=running.count))
             statuses = [job.status() for job in all_jobs]
             watch(statuses)
             if all(status.phase in (FINISHED, FAILED) for status in statuses):
@@ -123,6 +136,18 @@ def launch(
     finally:
         for job in all_jobs:
             job.stop()
+
+
+def _end_on_signals() -> None:
+    """Let the signals that end a job on a cluster, or with its terminal, end the runs in order."""
+
+    def end(number: int, frame: Any) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
+                signal.signal(number, end)
 
 
 class _Job:
@@ -134,6 +159,8 @@ class _Job:
         self.process: Optional[subprocess.Popen] = None
         self.phase = FINISHED if read_record(run, folder).state == FINISHED else WAITING
         self.config = config
+        self.retried = False
+        self.gpu: Optional[str] = None
         claim_run(self.folder, config)
 
     def is_new(self) -> bool:
@@ -147,20 +174,24 @@ class _Job:
             return False
         _kill(self.process)  # the processes that it started and left behind
         self.process = None
+        killed = code < 0 or (code and _WORKER_DIED.search(_last_lines(self.log)))
+        if killed and not self.retried:
+            self.retried = True
+            self._write_log(f'the run was killed ({_cause(code)}); it is started once more')
+            return False
         self.phase = FINISHED if code == 0 else FAILED
         write_record(self.run, self.sweep_folder, self.phase, self.device)
         return True
 
-    def start_next(self, threads: int) -> None:
+    def start_next(self, threads: int, gpu: Optional[str] = None) -> None:
         """Start the next command of the run, if there is one and none is running."""
         if self.process is not None or self.phase in (FINISHED, FAILED):
             return
+        self.gpu = gpu
         if self.phase == WAITING:
             delete_record(self.run, self.sweep_folder)  # of a run that failed before
         config = str(self._write_config())
-        checkpoint = last_checkpoint(self.folder)
-        if checkpoint is not None and not checkpoint.is_file():
-            checkpoint = None
+        checkpoint = resumable_checkpoint(self.folder, self._write_log)
         # The health is written after the last checkpoint: between them a run may have been killed.
         measured = (self.folder / HEALTH).is_file()
         if measured and checkpoint is not None and checkpoint.name == final_checkpoint(self.config):
@@ -209,6 +240,8 @@ class _Job:
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
         if self.device == 'cpu':
             environment['CUDA_VISIBLE_DEVICES'] = ''
+        elif self.gpu is not None:
+            environment['CUDA_VISIBLE_DEVICES'] = self.gpu
         module = 'mmdet_spatialattn.experiments.supervised_process'
         supervised = [sys.executable, '-m', module, str(os.getpid())]
         with open(self.log, 'ab') as log:
@@ -222,6 +255,11 @@ class _Job:
                 env=environment,
                 start_new_session=True,
             )
+
+    def _write_log(self, line: str) -> None:
+        """Add a line to the log of the run."""
+        with open(self.log, 'ab') as log:
+            log.write(f'\nspatialattn: {line}\n'.encode())
 
     def _log_often(self) -> list[str]:
         """Return the option that logs steps often enough to tell early how long they take."""
@@ -253,6 +291,14 @@ def _check_failures(first: Sequence[_Job]) -> None:
             f'{names} failed alike, so no further run is started: {last} (log: {first[0].log}); '
             'correct the cause and give the same command again'
         )
+
+
+def _cause(code: int) -> str:
+    """Return in words why a process ended that did not end by itself."""
+    if code >= 0:
+        return 'a process that loads data died, or memory was short'
+    name = signal.Signals(-code).name
+    return f'{name}, as when memory is short' if -code == signal.SIGKILL else name
 
 
 def _kill(process: subprocess.Popen) -> None:

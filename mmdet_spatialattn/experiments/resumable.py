@@ -15,7 +15,6 @@ import copy
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -186,20 +185,6 @@ def _count_iterations(cfg: Config) -> None:
 def _started(loader: Any) -> Iterator[Any]:
     """Yield the batches of a loader, whose workers start with the first one."""
     yield from loader
-
-
-def last_checkpoint(folder: Path) -> Optional[Path]:
-    """Return the last checkpoint of the training in a folder; it may have been deleted.
-
-    MMEngine notes the path at which it was written, and the folder may have been moved since.
-    ``None`` where none was written.
-    """
-    note = folder / 'last_checkpoint'
-    if not note.is_file():
-        return None
-    noted = Path(note.read_text(encoding='utf-8').strip())
-    moved = folder / noted.name
-    return moved if moved.is_file() else noted
 
 
 def seed_everything(*key: int) -> None:

@@ -12,12 +12,15 @@ From Python it takes three lines::
 
 import copy
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 import torch
 from mmengine.config import Config
@@ -29,7 +32,7 @@ from ..comparison import warm_up
 from ..compat.doctor import require_host
 from ..errors import UserError, error_prefix, require
 from ..evaluation import EvaluationTask
-from ..io import PathLike, differences, read_json, write_json
+from ..io import PathLike, differences, locked, read_json, write_json
 from ..processors import count_processors
 from ..report import write_sweep_markdown, write_sweep_page
 from ..report.sweep_page import PAGE_OF_BOXES
@@ -52,10 +55,12 @@ from .resumable import final_checkpoint
 from .severities import write_severities
 from .start import Start
 
-MANIFEST = 'sweep.json'
-"""File in the folder of a sweep that names its plan."""
+MANIFEST, LOCK = 'sweep.json', '.lock'
+"""Files in the folder of a sweep: one that names its plan, and one that a working sweep holds."""
 
 DEVICES = ('auto', 'cpu', 'cuda')
+
+_GPUS = re.compile(r'cuda:\d+(?:,cuda:\d+)*')
 
 CHECKPOINTS = 3
 """Number of checkpoints of a run at a time: two are kept while the next is written."""
@@ -81,31 +86,37 @@ def run_sweep(
         plan: The plan.
         folder: Folder of the sweep; ``docs/experiments.md`` lists what it holds afterwards.
         jobs: Number of runs at a time; they divide the processors.
-        device: ``'cpu'``, ``'cuda'``, or ``'auto'`` for a GPU where there is one.
+        device: ``'cpu'``; ``'cuda'`` for all GPUs, which the runs share; some of them, as
+            ``'cuda:0,cuda:2'``; or ``'auto'`` for GPUs where there are some.
         progress: Shows the progress.
 
     Raises:
         UserError: Before anything is trained: a config cannot be built, data is missing, the folder
             belongs to another plan, or the disk is too small. Afterwards: too few runs finished.
     """
-    device, jobs = choose_device(device), _checked_jobs(jobs)
+    gpus, device, jobs = choose_gpus(device), choose_device(device), _checked_jobs(jobs)
     collected = read_collected(plan, Path(folder).resolve(), device, ended=True)
     if collected is not None:
         return collected
     sweep = check(plan, folder)
     for note in sweep.notes:
         progress.note(note)
-    _claim(sweep)
-    sweep = _with_severities(sweep, progress)
-    _claim_runs(sweep)
-    Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
-    _launch(sweep, plan.start_runs, jobs, device, progress)
-    _check_start(sweep)
-    if plan.looks:
-        _launch_until_clear(sweep, jobs, device, progress)
-    else:
-        _launch(sweep, plan.runs, jobs, device, progress)
-    return _collect(sweep, device, progress, ended=True)
+    waiting = f'another sweep works in {sweep.folder}; this one goes on when that has ended'
+    with locked(sweep.folder / LOCK, lambda: progress.note(waiting)):
+        _claim(sweep)
+        sweep = _with_severities(sweep, progress)
+        _claim_runs(sweep)
+        Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
+        launch_runs = partial(
+            _launch, sweep, jobs=jobs, device=device, gpus=gpus, progress=progress
+        )
+        launch_runs(plan.start_runs)
+        _check_start(sweep)
+        if plan.looks:
+            _launch_until_clear(sweep, launch_runs, progress)
+        else:
+            launch_runs(plan.runs)
+        return _collect(sweep, device, progress, ended=True)
 
 
 def collect_sweep(
@@ -262,17 +273,17 @@ def _collect(
 
 
 def _launch(
-    sweep: CheckedSweep, runs: Sequence[Run], jobs: int, device: str, progress: SweepProgress
+    sweep: CheckedSweep, runs: Sequence[Run], *, progress: SweepProgress, **options: Any
 ) -> None:
     """Train and test the runs that are not finished."""
     if not runs:
         return
     with progress.runs() as watch:
-        launch(runs, sweep.folder, config_of=sweep.config_of, jobs=jobs, device=device, watch=watch)
+        launch(runs, sweep.folder, config_of=sweep.config_of, watch=watch, **options)
 
 
 def _launch_until_clear(
-    sweep: CheckedSweep, jobs: int, device: str, progress: SweepProgress
+    sweep: CheckedSweep, launch_runs: Callable[[Sequence[Run]], None], progress: SweepProgress
 ) -> None:
     """Add seeds to the arms that are open, from look to look."""
     plan = sweep.plan
@@ -280,7 +291,7 @@ def _launch_until_clear(
     for look in plan.looks:
         seeds = plan.seeds[:look]
         runs = [run for run in plan.runs if run.arm in open_arms and run.seed in seeds]
-        _launch(sweep, runs, jobs, device, progress)
+        launch_runs(runs)
         comparison = compare_finished(
             plan,
             sweep.folder,
@@ -374,7 +385,7 @@ def _check_folder(plan: Plan, folder: Path) -> None:
             raise UserError(f'{folder} holds another sweep ({changes}): give another folder')
     elif folder.exists():
         # A trained start may have been copied; runs of arms only after the plan stands there.
-        others = sorted({path.name for path in folder.glob('*')} - {START})
+        others = sorted({path.name for path in folder.glob('*')} - {START, LOCK})
         if others or not folder.is_dir():
             names = ', '.join(others[:3]) or 'it is a file'
             raise UserError(f'{folder} holds other files ({names}): give another folder')
@@ -458,14 +469,35 @@ def _check_disk(folder: Path, size: int) -> None:
 
 def choose_device(device: str) -> str:
     """Return ``'cuda'`` or ``'cpu'``."""
-    if device not in DEVICES:
-        raise UserError(f"device must be one of {', '.join(DEVICES)}, got '{device}'")
-    available = torch.cuda.is_available()
-    if device == 'cuda' and not available:
+    if device not in DEVICES and not _GPUS.fullmatch(device):
         raise UserError(
-            "device 'cuda': there is no CUDA device; spatialattn doctor shows what is installed"
+            f"device must be one of {', '.join(DEVICES)} or a list as cuda:0,cuda:1, got '{device}'"
+        )
+    available = torch.cuda.is_available()
+    if device.startswith('cuda') and not available:
+        raise UserError(
+            f"device '{device}': there is no CUDA device; spatialattn doctor shows what is "
+            'installed'
         )
     return 'cuda' if available and device != 'cpu' else 'cpu'
+
+
+def choose_gpus(device: str) -> tuple[str, ...]:
+    """Return what ``CUDA_VISIBLE_DEVICES`` is for each of the GPUs; none on the CPU.
+
+    Args:
+        device: As for :func:`run_sweep`.
+    """
+    if choose_device(device) == 'cpu':
+        return ()
+    names = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
+    visible = names if any(names) else list(map(str, range(torch.cuda.device_count())))
+    if not _GPUS.fullmatch(device):
+        return tuple(visible)
+    chosen = [int(name.partition(':')[2]) for name in device.split(',')]
+    if max(chosen) >= len(visible):
+        raise UserError(f"device '{device}': there are {len(visible)} CUDA devices, from cuda:0")
+    return tuple(visible[number] for number in chosen)
 
 
 def _checked_jobs(jobs: int) -> int:

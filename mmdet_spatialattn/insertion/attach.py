@@ -39,8 +39,8 @@ class Placement:
         side: ``'after'`` or ``'before'`` the target, or one of SLOTS in a bottleneck that has them.
         position: The name that the user gave: a named position such as ``'after_conv3'``, or a
             pattern.
-        index: Index of the map, where several go in or come out; ``None`` for the only map, or for
-            each of them.
+        index: Index of the map, where several go in or come out, -1 for the last; ``None`` for the
+            only map, or for each of them.
         channels: Number of channels of the map, where the host declares it.
         guide: Source of the guide, for guided attention.
         frozen_ok: Whether the user accepts that the module is frozen there.
@@ -152,7 +152,7 @@ def run_target(model: nn.Module, path: str, side: str) -> str:
 
 def _name(records: list[Attached], placement: Placement) -> str:
     """Return the name of a new child: its place, its number among equal places, and TOKEN."""
-    index = '' if placement.index is None else str(placement.index)
+    index = {None: '', -1: '_last'}.get(placement.index, str(placement.index))
     if placement.side in SLOTS:
         label = placement.side.replace('after_', '')
     elif placement.side == 'before':

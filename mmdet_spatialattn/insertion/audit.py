@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Optional
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from ..attention.initial_effect import initial_effect
 from ..results import Audit, AuditRow
-from .dry_run import guess_args, run_copy
+from .dry_run import IMAGE, Call, guess, run_copy, takes_images
 from .health import NEVER, PARTLY, ModuleHealth
 from .host import below_pretrained
 from .sites import Site, attention_sites
@@ -34,6 +35,7 @@ def audit_model(
     *,
     pretrained: bool = False,
     losses: Sequence[Loss] = (),
+    size: tuple[int, int] = IMAGE,
 ) -> Audit:
     """Return a report on every attention module in ``model``: inserted ones and native plugins.
 
@@ -43,10 +45,11 @@ def audit_model(
     Args:
         model: The model.
         args: Arguments of its forward pass; only their sizes matter. By default one image of
-            MMDetection's usual size; a neck alone, whose input sizes are not known, is not run.
+            size ``size``; a neck or a head alone, whose input sizes are not known, is not run.
         pretrained: Whether weights are loaded later, as by ``load_from``.
         losses: Losses for these steps, as :func:`~.trial.try_learning` takes them; without any,
             ``can_learn`` tells only what is frozen.
+        size: Height and width of the image, by default MMDetection's usual ones.
 
     Example:
         >>> from torchvision.models import resnet18
@@ -59,22 +62,19 @@ def audit_model(
         [('maxpool.input_spatialattn', (32, 32), 'yes', 'O(HW)')]
     """
     sites = attention_sites(model)
-    known = args is not None
-    args = guess_args(model) if args is None else args
-    size = _image_size(args)
+    calls = [[args]] if args is not None else guess(model, size=size) if takes_images(model) else []
+    image = _image_size(calls[0][0]) if calls else None
     observed = {path: Observation() for path in sites}
-    complete = False
-    if sites and (known or size):
-        complete = run_copy(model, args, lambda copied: _watch(copied, observed)) is None
+    complete = bool(sites) and any(_observe(model, call, observed) for call in calls)
     trials, failure = _try(model, losses) if sites else ({}, '')
     rows = [
-        _row(model, path, site, observed[path], size, trials.get(path))
+        _row(model, path, site, observed[path], image, trials.get(path))
         for path, site in sites.items()
     ]
     accepted = {path for path, site in sites.items() if site.frozen_ok}
     loaded = {path for path in sites if pretrained or below_pretrained(model, path)}
     warnings = [*_warnings(rows, accepted, loaded, complete), *filter(None, [failure])]
-    return Audit(tuple(rows), tuple(warnings), size)
+    return Audit(tuple(rows), tuple(warnings), image)
 
 
 def _try(model: nn.Module, losses: Sequence[Loss]) -> tuple[dict[str, ModuleHealth], str]:
@@ -89,6 +89,18 @@ def _try(model: nn.Module, losses: Sequence[Loss]) -> tuple[dict[str, ModuleHeal
             f'whether the attention can learn is not known: a training step on random data ended '
             f'with {type(error).__name__}: {reason}'
         )
+
+
+def _observe(model: nn.Module, call: Call, observed: dict[str, Observation]) -> bool:
+    """Run a call, and note the modules that it is the first to reach; return whether it ends."""
+    complete = False
+    for args in call:
+        seen = {path: Observation() for path in observed}
+        complete |= run_copy(model, args, partial(_watch, observed=seen)) is None
+        for path, observation in seen.items():
+            if not observed[path].runs:
+                observed[path] = observation
+    return complete
 
 
 def _watch(model: nn.Module, observed: dict[str, Observation]) -> None:

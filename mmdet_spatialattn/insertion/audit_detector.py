@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Optional
 
-import torch
 from torch import nn
 
 from ..results import Audit
@@ -22,14 +21,13 @@ def audit_detector(model: nn.Module, config: Any, size: Optional[Sequence[int]] 
         size: Height and width of the image; by default those of the config's test pipeline, or
             MMDetection's usual ones where it does not resize.
     """
-    from mmdet.structures import DetDataSample
-
     height, width = size or input_size(config) or IMAGE
-    shape = dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1.0, 1.0))
-    sample = DetDataSample(metainfo=dict(shape, batch_input_shape=(height, width), img_id=0))
-    image = torch.empty(1, 3, height, width, device='meta')
-    pretrained = bool(config.get('load_from'))
-    return audit_model(model, (image, [sample]), pretrained=pretrained, losses=detector_losses())
+    return audit_model(
+        model,
+        pretrained=bool(config.get('load_from')),
+        losses=detector_losses(),
+        size=(height, width),
+    )
 
 
 def input_size(config: Any) -> Optional[tuple[int, int]]:

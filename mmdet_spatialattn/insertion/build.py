@@ -7,6 +7,7 @@ from torch import nn
 
 from ..attention.base import GuidedAttention
 from ..attention.catalogue import build_attention, find_attention
+from ..attention.initial_effect import initial_effect
 from ..errors import UserError, did_you_mean
 from ..registry import MODELS
 from .entry import Entry
@@ -34,7 +35,11 @@ def build_module(entry: Entry, channels: int, guide_channels: Optional[int] = No
             raise UserError(f'{kind} takes no guide; leave guide={entry.guide!r} out')
         if guided:
             cfg.setdefault('guide_channels', guide_channels)
-        return build_attention(kind, channels, **cfg) if ours else cls(in_channels=channels, **cfg)
+        if ours:
+            return build_attention(kind, channels, **cfg)
+        module = cls(in_channels=channels, **cfg)
+        initial_effect(module, channels)  # refuses what returns another shape
+        return module
     except UserError as error:
         raise UserError(f'{entry.name}: {error}') from error
     except (TypeError, ValueError, KeyError, AssertionError) as error:
@@ -61,12 +66,36 @@ def _attention(kind: Any) -> tuple[Any, bool]:
     if not isinstance(kind, str):
         return kind, False
     try:
-        return find_attention(kind), True
+        ours = find_attention(kind)
     except UserError:
         cls, _ = _lookup(kind)
         if cls is None:
             raise
         return cls, False
+    other = _registered_by_user(kind)
+    if other is not None:
+        raise UserError(
+            f"two modules are registered as '{kind}': {other.__module__}.{other.__qualname__}, and "
+            f"this package's; write '{HOST}.{kind}' (or its own scope) or '{MODELS.scope}.{kind}'"
+        )
+    return ours, True
+
+
+def _registered_by_user(name: str) -> Any:
+    """Return a class that is registered in the current scope or in MMDetection under a bare name.
+
+    What MMDetection and MMCV register themselves does not count.
+    """
+    for scope in (None, HOST):
+        with MODELS.switch_scope_and_registry(scope) as registry:
+            cls = registry.module_dict.get(name)
+        if cls is not None and cls.__module__.partition('.')[0] not in (
+            MODELS.scope,
+            'mmdet',
+            'mmcv',
+        ):
+            return cls
+    return None
 
 
 def _lookup(name: str) -> tuple[Any, Optional[str]]:

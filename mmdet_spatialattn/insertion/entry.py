@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Optional, Union
 
-from ..errors import UserError, did_you_mean
+from ..errors import UserError, did_you_mean, error_prefix
 
 Choice = Union[str, Sequence[bool], Sequence[int], None]
 """A choice among stages, blocks or levels; see :func:`choose`."""
@@ -49,6 +49,18 @@ class Entry:
         kind = self.cfg['type']
         return kind if isinstance(kind, str) else getattr(kind, '__name__', repr(kind))
 
+    def refuse(self, keys: Iterable[str], alternative: str) -> None:
+        """Refuse keys that choose where there is nothing to choose.
+
+        Raises:
+            UserError: The entry has one of these keys.
+        """
+        for key in keys:
+            if getattr(self, key) is not None:
+                raise UserError(f'{key} does not go with {alternative}')
+
+
+_CHOICES = ('stages', 'blocks', 'levels')
 
 KEYS = tuple(field.name for field in fields(Entry) if field.name != 'name')
 
@@ -85,17 +97,12 @@ def _parse(given: Any, name: str) -> Entry:
     if entry.before and entry.at is None:
         raise UserError(f'{name}: before=True goes with at=...; a position says where by its name')
     if entry.at is not None:
-        _refuse(entry, ('stages', 'blocks', 'levels'), 'at=... (put the choice into the pattern)')
+        with error_prefix(name):
+            entry.refuse(_CHOICES, 'at=... (put the choice into the pattern)')
     channels = entry.in_channels
     if channels is not None and (not isinstance(channels, int) or channels < 1):
         raise UserError(f'{name}: in_channels must be a positive integer, got {channels!r}')
     return entry
-
-
-def _refuse(entry: Entry, keys: Iterable[str], alternative: str) -> None:
-    for key in keys:
-        if getattr(entry, key) is not None:
-            raise UserError(f'{entry.name}: {key} does not go with {alternative}')
 
 
 def choose(entry: Entry, key: str, available: Sequence[int], integers: bool = True) -> list[int]:

@@ -89,13 +89,17 @@ def reattach(model: nn.Module, args: tuple, *, on_norms: list[tuple[str, Attache
     if torch.compiler.is_compiling():
         return
     for path, attached in on_norms:
-        target = model.get_submodule(path)
+        try:
+            target = model.get_submodule(path)
+        except AttributeError:
+            target = nn.Identity()
         if RECORDS in target.__dict__:
             continue
         if attached.name not in target._modules:
             raise UserError(
-                f"'{path}' was replaced after attention was inserted there, and the attention is "
-                f'gone (fusing convolution and norm does so); fuse before inserting'
+                f"'{path}' was replaced or removed after attention was inserted there, and the "
+                'attention is gone (fusing convolution and norm, and merging branches, do so); '
+                'fuse before inserting, or insert after the block'
             )
         records = [record for other, record in on_norms if other == path]
         for record in records:

@@ -26,6 +26,11 @@ DECLARE_CHANNELS = (
     nn.GroupNorm,
     ConvModule,
 )
+OTHER_DIMENSIONS = (
+    *(nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d),
+    *(nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.InstanceNorm3d),
+)
+"""Modules whose maps have one or three dimensions."""
 
 
 class Placements(NamedTuple):
@@ -75,6 +80,8 @@ def _settle(
             continue
         paths[key] = candidate.path
         placement = replace(candidate, path=path, frozen_ok=entry.frozen_ok)
+        if placement.channels is None:
+            _refuse_other_shapes(model, placement, dry_run)
         channels = entry.in_channels or placement.channels or _channels(model, placement, dry_run)
         placements.append(replace(placement, channels=channels))
     return Placements(placements, warnings)
@@ -96,15 +103,34 @@ def _named(model: nn.Module, entry: Entry, dry_run: DryRun) -> tuple[str, Iterab
         prefix = f'{path}.' if path else ''
         return path, [
             replace(placement, path=f'{prefix}{placement.path}'.rstrip('.'))
-            for placement in finder(model.get_submodule(path), entry)
+            for placement in _found(model.get_submodule(path), entry, finder)
         ]
     if position in EVERYWHERE:
+        entry.refuse(('stages', 'blocks'), f"position='{position}', where levels chooses")
         return '', _all_maps(model, entry, dry_run)
     known = list(dict.fromkeys([p for _, positions, _ in hosts for p in positions] + [*EVERYWHERE]))
     raise UserError(
         f"no position '{position}' in a {type(model).__name__}{did_you_mean(position, known)} "
         f"(it has {', '.join(known)}; at='...' reaches any module)"
     )
+
+
+def _found(part: nn.Module, entry: Entry, finder: Finder) -> list[Placement]:
+    """Return the placements in a part.
+
+    Raises:
+        UserError: There are none, or the part has blocks of another kind than its names suggest.
+    """
+    try:
+        placements = list(finder(part, entry))
+        for placement in placements:
+            part.get_submodule(placement.path)
+        return placements
+    except AttributeError as error:
+        raise UserError(
+            f"position '{entry.position}' is not known in the blocks of this "
+            f"{type(part).__name__} ({error}); name the modules with at='...'"
+        ) from error
 
 
 def _hosts(model: nn.Module, path: str = '') -> Iterator[tuple[str, tuple[str, ...], Finder]]:
@@ -122,6 +148,9 @@ def _hosts(model: nn.Module, path: str = '') -> Iterator[tuple[str, tuple[str, .
 
 def _all_maps(model: nn.Module, entry: Entry, dry_run: DryRun) -> Iterator[Placement]:
     side = 'before' if entry.position == 'input' else 'after'
+    if entry.in_channels and entry.levels is None:
+        yield Placement('', side, str(entry.position), channels=entry.in_channels)
+        return
     channels = dry_run.channels('', side)
     if channels is None:
         raise UserError(
@@ -129,7 +158,12 @@ def _all_maps(model: nn.Module, entry: Entry, dry_run: DryRun) -> Iterator[Place
             f"also takes or returns something else; name a part of it with at='...'"
         )
     if isinstance(channels, int):
+        entry.refuse(('levels',), f"position='{entry.position}' of a module with one map")
         yield Placement('', side, str(entry.position), channels=channels)
+        return
+    if side == 'before' and len(channels) == 1:
+        # Of several maps a neck with one number of channels reads the last.
+        yield Placement('', side, str(entry.position), -1, channels[0])
         return
     for level in choose(entry, 'levels', range(len(channels))):
         yield Placement('', side, str(entry.position), level, channels[level])
@@ -167,8 +201,7 @@ def _channels(model: nn.Module, placement: Placement, dry_run: DryRun) -> int:
         for attribute in (name, 'num_features', 'num_channels'):
             if isinstance(getattr(target, attribute, None), int):
                 return getattr(target, attribute)
-    label = f"'{placement.path}' ({type(target).__name__})" if placement.path else 'the model'
-    maps = f'what goes into {label}' if before else f'what comes out of {label}'
+    maps = _maps(target, placement)
     try:
         channels = dry_run.channels(placement.path, placement.side)
     except UserError as error:
@@ -185,6 +218,30 @@ def _channels(model: nn.Module, placement: Placement, dry_run: DryRun) -> int:
             f'{maps} is not one map (N, C, H, W), or maps of equal channels, or it does not run'
         )
     return several.pop()
+
+
+def _maps(target: nn.Module, placement: Placement) -> str:
+    """Return in words what passes at a placement."""
+    label = f"'{placement.path}' ({type(target).__name__})" if placement.path else 'the model'
+    return f'what {"goes into" if placement.side == "before" else "comes out of"} {label}'
+
+
+def _refuse_other_shapes(model: nn.Module, placement: Placement, dry_run: DryRun) -> None:
+    """Refuse a place where something else passes than maps, and name the nearest that fit."""
+    target = model.get_submodule(placement.path)
+    if isinstance(target, DECLARE_CHANNELS) and not isinstance(target, OTHER_DIMENSIONS):
+        return
+    if isinstance(target, OTHER_DIMENSIONS):
+        raise UserError(f'{_maps(target, placement)} has no maps (N, C, H, W)')
+    obstacle = dry_run.obstacle(placement.path, placement.side)
+    if obstacle:
+        near = difflib.get_close_matches(placement.path, dry_run.maps(placement.side), 3, 0.0)
+        raise UserError(
+            f'{_maps(target, placement)} {obstacle}; attention needs maps (N, C, H, W), as there '
+            f'are {"before" if placement.side == "before" else "after"} '
+            f'{", ".join(map(repr, near)) or "no modules of this model"}, or at the positions of '
+            'its backbone and neck'
+        )
 
 
 def _inputs(model: nn.Module, path: str, dry_run: DryRun) -> dict[int, int]:

@@ -40,7 +40,7 @@ class Pyramid:
 
 def read_pyramid(model: Any) -> Optional[Pyramid]:
     """Return what a neck declares; ``None`` for a model that is not a known neck."""
-    if _list(model, 'lateral_convs') and hasattr(model, 'num_outs'):
+    if _list(model, 'lateral_convs') and hasattr(model, 'backbone_end_level'):
         return _fpn(model)
     if _list(model, 'reduce_layers') and _list(model, 'out_convs'):
         return _csp_pafpn(model)
@@ -108,6 +108,7 @@ def placements(model: nn.Module, entry: Entry, pyramid: Pyramid) -> Iterator[Pla
         UserError: The entry chooses a level that does not exist.
     """
     position = str(entry.position)
+    entry.refuse(('stages', 'blocks'), f"position='{position}', where levels chooses")
     if position in ('input', 'output'):
         side = 'before' if position == 'input' else 'after'
         channels = pyramid.inputs if position == 'input' else _numbered(pyramid.outputs)

@@ -33,9 +33,13 @@ def placements(model: nn.Module, entry: Entry) -> Iterator[Placement]:
     """
     names = stages(model)
     position = str(entry.position)
+    entry.refuse(('levels',), f"position='{position}', where stages chooses")
     if position == 'stem':
+        entry.refuse(('stages', 'blocks'), "position='stem', of which there is one")
         yield _stem(model, names)
         return
+    if position.endswith('_stage'):
+        entry.refuse(('blocks',), f"position='{position}', which is not in a block")
     chosen = [names[i] for i in choose(entry, 'stages', range(len(names)), integers=False)]
     _check_rfp(model, entry)
     for name in chosen:

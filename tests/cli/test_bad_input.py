@@ -350,11 +350,12 @@ def test_a_checkpoint_that_is_missing_or_cut(refused, tiny, tmp_path):
 def test_resume_with_nothing_to_resume(refused, tiny, tmp_path):
     work_dir = tmp_path / 'work'
     line = refused('train', tiny.config, '--resume', '--work-dir', work_dir)
-    assert line.startswith(f'--resume: there is no checkpoint in {work_dir}; leave --resume out')
+    assert line.startswith(f'--resume: there is no checkpoint in {work_dir} to go on from; leave')
     work_dir.mkdir()
     (work_dir / 'last_checkpoint').write_text('/gone/epoch_3.pth')
+    (work_dir / 'epoch_1.pth').write_bytes(b'half')
     line = refused('train', tiny.config, '--resume', '--work-dir', work_dir)
-    assert '(the last one, /gone/epoch_3.pth, does not exist)' in line
+    assert 'epoch_1.pth is damaged' in line and 'there is no checkpoint' in line
     torch.save(dict(meta={}, state_dict=weights_of(tiny.config)), tmp_path / 'weights.pth')
     line = refused('train', tiny.config, '--resume', tmp_path / 'weights.pth')
     assert 'weights.pth holds weights but not the state of a training' in line

@@ -1,6 +1,7 @@
 """Runs are trained and tested once, fail alone, and are never mixed with those of another plan."""
 
 import os
+import signal
 import subprocess
 import time
 from dataclasses import replace
@@ -14,7 +15,6 @@ from mmdet_spatialattn.experiments.config import run_config
 from mmdet_spatialattn.experiments.launch import _check_failures, _Job, launch
 from mmdet_spatialattn.experiments.plan import Arm, Plan
 from mmdet_spatialattn.experiments.record import RECORD, read_record, write_record
-from mmdet_spatialattn.experiments.resumable import last_checkpoint
 from mmdet_spatialattn.io import read_json, write_json
 from mmdet_spatialattn.results.sweep import FAILED, FINISHED, WAITING
 from tests.experiments.sets import BASELINE, configs_of
@@ -120,14 +120,70 @@ def test_a_failed_run_is_tried_again_and_is_waiting_until_it_ends(tmp_path):
     assert 'data/clutter_digits' not in text
 
 
-def test_a_moved_run_is_resumed_from_its_own_checkpoint(tmp_path):
-    """MMEngine notes checkpoints with the path at which they were written."""
-    folder = tmp_path / RUNS[0].name
-    folder.mkdir(parents=True)
-    (folder / 'last_checkpoint').write_text('/on/another/machine/epoch_2.pth')
-    assert last_checkpoint(folder) == Path('/on/another/machine/epoch_2.pth')
-    (folder / 'epoch_2.pth').touch()
-    assert last_checkpoint(folder) == folder / 'epoch_2.pth'
+def started(monkeypatch, *commands):
+    """Let the processes of runs be these instead, one after the other; return the environments."""
+    commands, seen = iter(commands), []
+
+    def popen(command, *args, **options):
+        if 'mmdet_spatialattn.experiments.supervised_process' not in command:
+            return POPEN(command, *args, **options)
+        seen.append(options['env'].get('CUDA_VISIBLE_DEVICES'))
+        return POPEN(['sh', '-c', next(commands)], **options)
+
+    monkeypatch.setattr(subprocess, 'Popen', popen)
+    return seen
+
+
+POPEN = subprocess.Popen
+
+
+@pytest.mark.parametrize(
+    'death',
+    ['kill -9 $$', 'echo "RuntimeError: DataLoader worker (pid 7) is killed by signal"; false'],
+)
+def test_a_run_that_is_killed_from_outside_is_started_once_more(tmp_path, monkeypatch, death):
+    started(monkeypatch, death, 'true', death, death)
+    first, second = launched(tmp_path, period=0.05)
+    assert (first.phase, second.phase) == ('finished', 'failed')
+    log = (tmp_path / RUNS[0].log).read_text()
+    assert log.count('$ spatialattn train') == 2 and 'it is started once more' in log
+
+
+def test_an_ordinary_failure_is_not_repeated(tmp_path, monkeypatch):
+    started(monkeypatch, 'echo no; false', 'true')
+    first, second = launched(tmp_path, period=0.05)
+    assert (first.phase, second.phase) == ('failed', 'finished')
+    assert (tmp_path / RUNS[0].log).read_text().count('$ spatialattn train') == 1
+
+
+def test_every_run_has_the_gpu_with_the_fewest_runs(tmp_path, monkeypatch):
+    plan = replace(PLAN, seeds=(0, 1, 2))
+    seen = started(monkeypatch, *['sleep 0.3'] * 6)
+    launched(tmp_path, runs=plan.runs, jobs=3, device='cuda', gpus=('4', '6'), period=0.02)
+    assert seen[:3] == ['4', '6', '4'] and set(seen) == {'4', '6'}
+    seen = started(monkeypatch, 'true', 'true')
+    launched(tmp_path / 'cpu', device='cpu', period=0.02)
+    assert seen == ['', '']
+
+
+def test_a_signal_ends_all_runs(tmp_path, monkeypatch):
+    started(monkeypatch, *['sleep 60'] * 2)
+    processes = []
+
+    def watch(statuses):
+        processes.append([status.phase for status in statuses])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    start = time.monotonic()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            launched(tmp_path, jobs=2, watch=watch, period=0.05)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143 and time.monotonic() - start < 30
+    assert processes == [['training', 'training']]
+    assert [read_record(run, tmp_path).state for run in RUNS] == [WAITING, WAITING]
 
 
 def test_a_record_of_version_1_is_that_of_a_finished_run(tmp_path):
