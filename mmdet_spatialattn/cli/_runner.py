@@ -49,6 +49,7 @@ def add_config_options(parser: Parser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
+        action='extend',
         default=[],
         metavar='KEY=VALUE',
         help='change the config: train_cfg.max_epochs=3; lists as KEY="[a,b]" or KEY=a,b',
@@ -67,7 +68,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
         UserError: It cannot be read as a config or lacks a key, or an option does not fit it.
     """
     from ..datasets.root import move_data_root
-    from ..experiments.config import checked_options, read_config
+    from ..experiments.config import checked_options, merge, read_config
 
     config = read_config(args.config)
     for key in needed:
@@ -78,7 +79,7 @@ def load_config(args: argparse.Namespace, needed: tuple[str, ...]) -> 'Config':
             )
     config.launcher = args.launcher
     root = config.get('data_root')
-    config.merge_from_dict(checked_options(config, args.cfg_options))
+    merge(config, checked_options(config, args.cfg_options))
     move_data_root(config, root)
     if args.work_dir:
         config.work_dir = args.work_dir

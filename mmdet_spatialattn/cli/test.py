@@ -45,10 +45,16 @@ def main(argv: Optional[list[str]] = None) -> int:
         raise UserError(f'--out-json {args.out_json}: the name must end with .json')
 
     from ..compat.doctor import require_host
-    from ..experiments.checks import build_checked_model, check_checkpoint, check_data
+    from ..experiments.checks import (
+        build_checked_model,
+        check_checkpoint,
+        check_data,
+        check_work_dir,
+    )
 
     require_host()
     config = load_config(args, NEEDED)
+    check_work_dir(config.work_dir)
     check_data(config, 'test_dataloader')
     check_checkpoint(build_checked_model(config), args.checkpoint, 'test')
     config.load_from = args.checkpoint

@@ -48,7 +48,13 @@ def main(argv: Optional[list[str]] = None) -> int:
     args = parser.parse_args(argv)
 
     from ..compat.doctor import require_host
-    from ..experiments.checks import build_checked_model, check_checkpoint, check_data
+    from ..experiments.checks import (
+        build_checked_model,
+        check_checkpoint,
+        check_data,
+        check_work_dir,
+    )
+    from ..experiments.pretrained import check_pretrained
 
     require_host()
     config = load_config(args, (*NEEDED, *TEST_NEEDED) if args.test else NEEDED)
@@ -61,9 +67,12 @@ def main(argv: Optional[list[str]] = None) -> int:
         config.load_from = args.resume
         if args.resume == 'auto':
             config.load_from = _last_checkpoint(config.work_dir)
+    check_work_dir(config.work_dir)
     loaders = ('train_dataloader', 'val_dataloader')
     check_data(config, *loaders, *(('test_dataloader',) if args.test else ()))
     model = build_checked_model(config)
+    for note in check_pretrained(config):
+        print(note)
     if config.get('load_from'):
         check_checkpoint(model, config.load_from, 'resume' if config.get('resume') else 'start')
     del model

@@ -5,6 +5,7 @@ Only known mistakes are reported. Any other error of a run keeps its traceback.
 
 import inspect
 import mmap
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,9 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
     scope = config.get('default_scope', 'mmdet')
     try:
         with quiet(), DefaultScope.overwrite_default_scope(scope):
-            return MODELS.build(config.model)
+            model = MODELS.build(config.model)
+            _check_initialisers(model)
+            return model
     except UserError as error:
         raise type(error)(re.sub(r'^(class `\w+` in \S+: )+', '', str(error))) from error
     except KeyError as error:
@@ -83,6 +86,40 @@ def build_checked_model(config: 'Config') -> 'nn.Module':
             f"model: no module is registered as '{name}'{did_you_mean(name, MODELS.module_dict)} "
             '(if it is your own, name its file in custom_imports)'
         ) from error
+
+
+def _check_initialisers(model: 'nn.Module') -> None:
+    """Build the initialisers of all parts, which MMEngine does when the training begins."""
+    from mmengine.registry import WEIGHT_INITIALIZERS
+
+    for path, part in model.named_modules():
+        init_cfg: Any = getattr(part, 'init_cfg', None)
+        for cfg in _listed(init_cfg) if init_cfg else []:
+            try:
+                WEIGHT_INITIALIZERS.build({k: v for k, v in cfg.items() if k != 'override'})
+            except (TypeError, KeyError, AttributeError, ValueError, AssertionError) as error:
+                where = '.'.join(filter(None, ('model', path, 'init_cfg')))
+                raise UserError(f'{where}: {dict(cfg)} is no initialiser: {error}') from error
+
+
+def check_work_dir(path: str) -> None:
+    """Check that a folder can be made or written; write nothing.
+
+    Raises:
+        UserError: It cannot.
+    """
+    folder = Path(path).absolute()
+    nearest = next(parent for parent in (folder, *folder.parents) if _exists(parent))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        reason = 'a file stands there' if nearest.is_file() else 'it cannot be written'
+        raise UserError(f'--work-dir {path}: {nearest}: {reason}; give a folder elsewhere')
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # below a file, or too long
+        return False
 
 
 def check_checkpoint(model: 'nn.Module', path: str, purpose: str) -> None:

@@ -2,7 +2,7 @@
 
 import inspect
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -35,9 +35,9 @@ def arm_config(plan: Plan, arm: Arm) -> Config:
     """
     config = read_config(arm.config)
     root = config.get('data_root')
-    config.merge_from_dict({**plan.overrides, **plan.fine_tuning})
+    merge(config, {**plan.overrides, **plan.fine_tuning})
     _insert_attention(config, arm)
-    config.merge_from_dict(dict(arm.overrides))
+    merge(config, arm.overrides)
     move_data_root(config, root)
     return config
 
@@ -54,9 +54,22 @@ def _insert_attention(config: Config, arm: Arm) -> None:
                 f'(parts: {", ".join(known)})'
             )
     changes = {part: attention_in(config.model[part], e) for part, e in arm.attention.items()}
-    config.merge_from_dict({'model': changes})
+    merge(config, {'model': changes})
     wrapper = config.optim_wrapper
     wrapper.paramwise_cfg = attention_paramwise(**(wrapper.get('paramwise_cfg') or {}))
+
+
+def merge(config: Config, changes: Mapping[str, Any]) -> None:
+    """Change a config by dotted keys.
+
+    Raises:
+        UserError: A change does not fit what it changes.
+    """
+    for key, value in changes.items():
+        try:
+            config.merge_from_dict({key: value})
+        except (TypeError, KeyError, AttributeError, IndexError, AssertionError) as error:
+            raise UserError(f'{key} cannot be changed to {value!r:.60}: {error}') from error
 
 
 def start_config(plan: Plan) -> Config:
@@ -270,7 +283,7 @@ def _config_mistake(error: Exception) -> Optional[str]:
     """Describe the mistake in a config file; ``None`` when the error comes from other code."""
     if isinstance(error, SyntaxError):
         return f'syntax error in line {error.lineno}: {error.msg}'
-    if isinstance(error, UserError):
+    if isinstance(error, UserError) or 'in child config cannot inherit from base' in str(error):
         return str(error)
     if isinstance(error, OSError):
         return f'{error.strerror}: {error.filename}' if error.filename else str(error)

@@ -26,7 +26,7 @@ from ..registry import MODELS
 from ..results import OVERALL
 from ..tables import points
 from .checks import build_checked_model, check_data, check_weights
-from .config import CocoFiles, coco_files, iou_types, read_config
+from .config import CocoFiles, coco_files, iou_types, merge, read_config
 from .own_data import check_images, check_masks, classes_of, on_own_data, split_images
 from .placing import PLACES, attention_changes
 from .plan import Plan, load_plan
@@ -131,7 +131,7 @@ def prepare_trial(
     """
     detector = read_config(config)
     root = detector.get('data_root')
-    detector.merge_from_dict(dict(overrides))
+    merge(detector, overrides)
     move_data_root(detector, root)
     given = _data(detector, data, images, folder)
     checkpoint = None if load_from is None else load_checkpoint(load_from)

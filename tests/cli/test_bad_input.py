@@ -102,10 +102,35 @@ def test_a_file_that_is_no_config(refused, tmp_path):
         ('train_cfg.max_epochs.x=1', "'train_cfg.max_epochs' is 1, so there is no 'x' in it"),
         ('model.backbone.plugins.7.position=a', 'is a list of 1, so a number from 0 to 0 must'),
         ('model.backbone.out_indices=(1,2', 'brackets do not match'),
+        ('model.backbone.init_cfg.type=Pretrained', 'init_cfg'),
     ],
 )
 def test_an_option_that_does_not_fit(refused, tiny, option, message):
     assert message in refused('train', tiny.config, '--cfg-options', option)
+
+
+def test_options_may_be_given_twice(refused, tiny):
+    """Both are used: the second is wrong only after the first."""
+    options = ['--cfg-options', 'train_cfg.max_epochs=one', '--cfg-options', 'data_root=elsewhere']
+    assert "expected a number, got 'one'" in refused('train', tiny.config, *options)
+    assert 'elsewhere' in refused('train', tiny.config, *options[2:])
+
+
+def test_a_work_dir_that_cannot_be_made(refused, tiny, tmp_path):
+    (tmp_path / 'file').touch()
+    line = refused('train', tiny.config, '--work-dir', tmp_path / 'file' / 'x')
+    assert f'{tmp_path}/file: a file stands there; give a folder elsewhere' in line
+
+
+def test_pretrained_weights_that_do_not_exist(refused, tiny, changed):
+    part = "model = dict(backbone=dict(init_cfg=dict(type='Pretrained'%s)))"
+    line = refused('train', changed(part % ", checkpoint='/nonexistent/r.pth'"))
+    assert 'init_cfg.checkpoint: /nonexistent/r.pth does not exist; give another with' in line
+    line = refused('train', changed(part % ''))
+    assert "model.backbone.init_cfg: {'type': 'Pretrained'} is no initialiser" in line
+    changed('model = dict(backbone=dict(init_cfg=None))', 'none.py')
+    line = refused('train', changed(f"_base_ = 'none.py'\n{part % ''}"))
+    assert 'cannot inherit from base because init_cfg is a dict' in line
 
 
 @pytest.mark.parametrize(
