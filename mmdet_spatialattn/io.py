@@ -23,7 +23,7 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     """Give a temporary path that replaces ``path`` when the block ends without an error.
 
     Raises:
-        UserError: The folder of ``path`` cannot be created or written.
+        UserError: The folder of ``path`` cannot be created or written, or ``path`` is a folder.
     """
     path = Path(path)
     with _writing(path):
@@ -37,8 +37,9 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        with _writing(path):
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,7 +54,8 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
     Raises:
         UserError: ``path`` exists and is not an empty folder, or cannot be written.
     """
-    path = Path(path).resolve()
+    with _writing(path):
+        path = Path(path).resolve()
     temporary = path.with_name(f'.{path.name}.partial')
     try:
         with _writing(path):
@@ -92,8 +94,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 def _writing(path: PathLike) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise UserError(f'cannot write {path}: {error.strerror}') from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, 'strerror', None) or error
+        raise UserError(f'cannot write {path!s:.200}: {reason}') from error
 
 
 def write_json(path: PathLike, data: Any, indent: Optional[int] = 1) -> None:

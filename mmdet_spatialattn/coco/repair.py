@@ -60,14 +60,18 @@ def _numbers(data: Record) -> Iterator[str]:
 
 
 def _references(data: Record) -> Iterator[str]:
-    images = {image.get('id') for image in data['images']}
-    categories = {category.get('id') for category in data['categories']}
-    yield from _drop(
-        data, lambda row: row.get('image_id') not in images, 'objects of no image: removed'
-    )
-    yield from _drop(
-        data, lambda row: row.get('category_id') not in categories, 'objects of no class: removed'
-    )
+    for key, plural, what in (
+        ('image_id', 'images', 'image'),
+        ('category_id', 'categories', 'class'),
+    ):
+        ids = [row.get('id') for row in data[plural]]
+        if not all(isinstance(value, (int, str)) for value in ids):
+            raise UserError(f"'{plural}': an id is missing, or neither a number nor a text")
+
+        def lost(row: Record, key: str = key, known: set = set(ids)) -> bool:
+            return not isinstance(row.get(key), (int, str)) or row[key] not in known
+
+        yield from _drop(data, lost, f'objects of no {what}: removed')
 
 
 def _boxes(data: Record) -> Iterator[str]:
@@ -79,11 +83,9 @@ def _boxes(data: Record) -> Iterator[str]:
 
 def _shapes(data: Record) -> Iterator[str]:
     """Mend boxes that are corners or normalised, all of them; then those without a size."""
-    sizes = {image['id']: (image.get('width'), image.get('height')) for image in data['images']}
+    sizes = {image['id']: _size(image) for image in data['images']}
     rows = data['annotations']
-    known = np.array([[s or math.nan for s in sizes[row['image_id']]] for row in rows]).reshape(
-        -1, 2
-    )
+    known = np.array([sizes[row['image_id']] for row in rows], dtype=float).reshape(-1, 2)
     boxes = np.array([row['bbox'] for row in rows], dtype=float).reshape(-1, 4)
     hints = ' '.join(implausible_boxes('', boxes, known))
     if 'normalised' in hints and not np.isnan(known).any():
@@ -125,6 +127,12 @@ def _ids(data: Record) -> Iterator[str]:
         if row.get('id') != number:
             row['id'] = number
             yield 'ids of objects that are 0, missing, or repeat: numbered anew from 1'
+
+
+def _size(image: Record) -> list[float]:
+    """Return width and height of an image; NaN where they are not known."""
+    sides = (image.get('width'), image.get('height'))
+    return [side if type(side) in (int, float) and side > 0 else math.nan for side in sides]
 
 
 def _box(row: Record) -> Optional[list[float]]:

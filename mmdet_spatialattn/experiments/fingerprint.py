@@ -108,7 +108,10 @@ def _stored(folder: Path) -> Optional[dict[str, str]]:
     Version 0.1 stored the config alone.
     """
     if (folder / FINGERPRINT).is_file():
-        return read_json(folder / FINGERPRINT)
+        stored = read_json(folder / FINGERPRINT)
+        if not isinstance(stored, dict):
+            raise UserError(f'{folder / FINGERPRINT} is damaged: expected an object')
+        return stored
     if (folder / PLANNED).is_file():
         return fingerprint(Config.fromfile(folder / PLANNED))
     return None

@@ -180,6 +180,8 @@ def load_plan(path: PathLike) -> Plan:
     for key in ('arms', 'baseline', 'seeds'):
         if not values.get(key):
             raise UserError(f"plan {path}: '{key}' is missing")
+    if not isinstance(values['arms'], dict):
+        raise UserError(f'plan {path}: arms must be configs by name, got {values["arms"]!r:.60}')
     arms = tuple(_arm(path, name, value) for name, value in values['arms'].items())
     names = [arm.name for arm in arms]
     for role in ('baseline', 'control'):
@@ -268,6 +270,10 @@ def _arm(path: Path, name: str, value: Any) -> Arm:
             f"plan {path}: arm '{name}' must be the path of a config, or "
             f'dict(config=..., attention=..., overrides=..., seeds=...), got {value!r}'
         )
+    if not isinstance(value['config'], str) or '\0' in value['config']:
+        raise UserError(
+            f"plan {path}: arm '{name}': config must be a path, got {value['config']!r:.60}"
+        )
     with error_prefix(f"plan {path}: arm '{name}'"):
         config = (path.parent / config_path(value['config'])).resolve()
     if not config.is_file():
@@ -341,7 +347,7 @@ def _is_seed(value: Any) -> bool:
 
 
 def _check_folder_name(path: Path, name: str) -> None:
-    if not FOLDER_NAME.fullmatch(str(name)):
+    if not isinstance(name, str) or not FOLDER_NAME.fullmatch(name):
         raise UserError(
             f"plan {path}: '{name}' names a folder, so it takes letters, digits, '_', '-', '+' "
             "and '.' only"
