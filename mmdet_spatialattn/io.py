@@ -26,7 +26,7 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         UserError: The folder of ``path`` cannot be created or written, or ``path`` is a folder.
     """
     path = Path(path)
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
             prefix=f'.{path.name}.', suffix=path.suffix, dir=path.parent
@@ -37,7 +37,7 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        with _writing(path):
+        with writing(path):
             temporary.chmod(0o666 & ~umask)
             temporary.replace(path)
     finally:
@@ -54,11 +54,11 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
     Raises:
         UserError: ``path`` exists and is not an empty folder, or cannot be written.
     """
-    with _writing(path):
+    with writing(path):
         path = Path(path).resolve()
     temporary = path.with_name(f'.{path.name}.partial')
     try:
-        with _writing(path):
+        with writing(path):
             if path.exists() and not is_empty_folder(path):
                 raise UserError(f'cannot write {path}: it exists already; give a new folder')
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def atomic_folder(path: PathLike) -> Iterator[Path]:
                 shutil.rmtree(temporary)
             temporary.mkdir()
         yield temporary
-        with _writing(path):
+        with writing(path):
             if path.is_dir():
                 path.rmdir()
             temporary.rename(path)
@@ -85,13 +85,14 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         UserError: It cannot be written.
     """
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
 
 
 @contextlib.contextmanager
-def _writing(path: PathLike) -> Iterator[None]:
+def writing(path: PathLike) -> Iterator[None]:
+    """Turn the errors of the system about a path that is written into a :class:`UserError`."""
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -107,7 +108,7 @@ def write_json(path: PathLike, data: Any, indent: Optional[int] = 1) -> None:
     Raises:
         UserError: The file cannot be written.
     """
-    with atomic_path(path) as temporary, _writing(path):
+    with atomic_path(path) as temporary, writing(path):
         temporary.write_text(json.dumps(data, indent=indent) + '\n', encoding='utf-8')
 
 
@@ -240,7 +241,7 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     except ImportError:  # Windows
         yield
         return
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     with open(path, 'ab') as file:

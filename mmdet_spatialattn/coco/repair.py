@@ -131,7 +131,7 @@ def _ids(data: Record) -> Iterator[str]:
 
 def _size(image: Record) -> list[float]:
     """Return width and height of an image; NaN where they are not known."""
-    sides = (image.get('width'), image.get('height'))
+    sides: list[Any] = [image.get('width'), image.get('height')]
     return [side if type(side) in (int, float) and side > 0 else math.nan for side in sides]
 
 

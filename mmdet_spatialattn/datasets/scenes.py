@@ -32,6 +32,7 @@ from ..io import (
     read_json,
     write_bytes,
     write_json,
+    writing,
 )
 from ..processors import Progress, silent
 from .digits import LEVELS, SPLITS, Scene, load_glyphs, render_scene
@@ -152,8 +153,9 @@ def check_scenes(
 
 def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
     """Return whether ``out`` holds the set of ``manifest``; ``False`` if it is absent or empty."""
-    if not out.exists() or is_empty_folder(out):
-        return False
+    with writing(out):
+        if not out.exists() or is_empty_folder(out):
+            return False
     if not (out / MANIFEST).is_file():
         raise UserError(f'{out} exists and is not a set of scenes: give a new or an empty folder')
     stored = read_json(out / MANIFEST)
@@ -161,14 +163,14 @@ def _is_there(out: Path, manifest: dict[str, Any]) -> bool:
         stored.setdefault('mixed', False)  # older sets do not say it
     changes = differences(stored, manifest)
     if changes:
-        raise UserError(f'{out} holds another set ({changes}): give another folder, or delete it')
+        raise UserError(f'{out} holds another set ({changes}): give another folder')
     expected = manifest['images'] * (1 if manifest['mixed'] else len(manifest['levels']))
     n_files = sum(1 for _ in (out / 'images').glob('*.png'))
     annotated = all((out / 'annotations' / f'{name}.json').is_file() for name in ANNOTATIONS)
     if n_files != expected or not annotated:
         raise UserError(
-            f'{out} is incomplete ({n_files} of {expected} images exist): delete it and run the '
-            'command again'
+            f'{out} is incomplete ({n_files} of {expected} images exist): give another folder, or '
+            'remove this one if it is yours to make again'
         )
     return True
 

@@ -180,9 +180,8 @@ def load_plan(path: PathLike) -> Plan:
     for key in ('arms', 'baseline', 'seeds'):
         if not values.get(key):
             raise UserError(f"plan {path}: '{key}' is missing")
-    if not isinstance(values['arms'], dict):
-        raise UserError(f'plan {path}: arms must be configs by name, got {values["arms"]!r:.60}')
-    arms = tuple(_arm(path, name, value) for name, value in values['arms'].items())
+    _check_types(path, values)
+    arms = tuple(_arm(path, name, value) for name, value in values.pop('arms').items())
     names = [arm.name for arm in arms]
     for role in ('baseline', 'control'):
         name = values.get(role)
@@ -209,6 +208,28 @@ def load_plan(path: PathLike) -> Plan:
     _check_folder_name(path, values['name'])
     with error_prefix(f'plan {path}'):
         return with_looks(Plan(**values), values.get('looks', ()))
+
+
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    'arms': ((dict,), 'configs by name'),
+    'name': ((str,), 'a text'),
+    'baseline': ((str,), 'the name of an arm'),
+    'control': ((str, type(None)), 'the name of an arm'),
+    'strata': ((str,), "a text such as 'cover:0.1,0.3'"),
+    'dose': ((str, type(None)), 'the name of a field'),
+    'group_by': ((str, type(None)), 'the name of a field'),
+    'n_boot': ((int,), 'a whole number'),
+    'overrides': ((dict,), 'changes by dotted key'),
+    'fine_tuning': ((dict,), 'changes by dotted key'),
+    'looks': ((list, tuple), 'a list of numbers of seeds'),
+}
+
+
+def _check_types(path: Path, values: Mapping[str, Any]) -> None:
+    for key, (types, expected) in _TYPES.items():
+        value = values.get(key)
+        if key in values and (not isinstance(value, types) or isinstance(value, bool)):
+            raise UserError(f'plan {path}: {key} must be {expected}, got {value!r:.60}')
 
 
 def until_clear(plan: Plan, *, max_seeds: int = LOOKS[-1], delta: Optional[float] = None) -> Plan:

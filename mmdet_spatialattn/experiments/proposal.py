@@ -32,11 +32,12 @@ from ..processors import count_processors
 from ..results import Result, SweepResult
 from ..tables import Table
 from .config import arm_config, run_config, start_config
+from .devices import choose_device
 from .forecast import time_steps
 from .plan import LOOKS, Plan, load_plan
 from .plan_files import PLAN
 from .progress import SILENT, SweepProgress
-from .sweep import check, choose_device, run_sweep
+from .sweep import check, run_sweep
 from .trial import Trial, prepare_trial
 
 STEPS = 300

@@ -12,8 +12,6 @@ From Python it takes three lines::
 
 import copy
 import json
-import os
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +20,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Callable, Optional
 
-import torch
 from mmengine.config import Config
 from torch import nn
 
@@ -41,6 +38,7 @@ from ..results.sweep import FINISHED, START
 from .checks import build_checked_model, check_checkpoint, check_data
 from .collect import VERDICT, collect, compare_finished, finished_runs, summarise
 from .config import arm_config, coco_files, run_config, start_config
+from .devices import choose_device, choose_gpus
 from .fingerprint import claim_run
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
@@ -57,10 +55,6 @@ from .start import Start
 
 MANIFEST, LOCK = 'sweep.json', '.lock'
 """Files in the folder of a sweep: one that names its plan, and one that a working sweep holds."""
-
-DEVICES = ('auto', 'cpu', 'cuda')
-
-_GPUS = re.compile(r'cuda:\d+(?:,cuda:\d+)*')
 
 CHECKPOINTS = 3
 """Number of checkpoints of a run at a time: two are kept while the next is written."""
@@ -465,39 +459,6 @@ def _check_disk(folder: Path, size: int) -> None:
             f'{existing} has {free / 2**30:.1f} GiB left and the checkpoints of the runs take '
             f'{size / 2**30:.1f}: delete some files, or give a folder on another disk'
         )
-
-
-def choose_device(device: str) -> str:
-    """Return ``'cuda'`` or ``'cpu'``."""
-    if device not in DEVICES and not _GPUS.fullmatch(device):
-        raise UserError(
-            f"device must be one of {', '.join(DEVICES)} or a list as cuda:0,cuda:1, got '{device}'"
-        )
-    available = torch.cuda.is_available()
-    if device.startswith('cuda') and not available:
-        raise UserError(
-            f"device '{device}': there is no CUDA device; spatialattn doctor shows what is "
-            'installed'
-        )
-    return 'cuda' if available and device != 'cpu' else 'cpu'
-
-
-def choose_gpus(device: str) -> tuple[str, ...]:
-    """Return what ``CUDA_VISIBLE_DEVICES`` is for each of the GPUs; none on the CPU.
-
-    Args:
-        device: As for :func:`run_sweep`.
-    """
-    if choose_device(device) == 'cpu':
-        return ()
-    names = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
-    visible = names if any(names) else list(map(str, range(torch.cuda.device_count())))
-    if not _GPUS.fullmatch(device):
-        return tuple(visible)
-    chosen = [int(name.partition(':')[2]) for name in device.split(',')]
-    if max(chosen) >= len(visible):
-        raise UserError(f"device '{device}': there are {len(visible)} CUDA devices, from cuda:0")
-    return tuple(visible[number] for number in chosen)
 
 
 def _checked_jobs(jobs: int) -> int:
