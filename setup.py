@@ -16,11 +16,13 @@ VERSION = re.search(
 HOST = ['mmdet>=3.3,<3.4', 'mmengine>=0.10.3,<0.11', 'mmcv-lite>=2.0.0rc4,<2.2']
 DEMO = ['pillow', 'scikit-learn']  # the digits, and pictures of them
 REPORT = ['jinja2', 'pandas', 'plotly']  # pages, plots and data frames
+SLURM, RAY = ['submitit'], ['ray']  # sweeps on clusters
 COMPLETION = ['shtab']  # completion of commands by the shell
 DOCS = ['latex2mathml', 'mkdocs-material', 'mkdocstrings[python]']
 TEST = [
     *COMPLETION,
     *DOCS,
+    *SLURM,
     'hypothesis',
     'import-linter',
     'ipykernel',
@@ -86,7 +88,9 @@ setup(
         'demo': DEMO,
         'docs': DOCS,
         'lite': [*HOST, *DEMO, *REPORT],  # all that the commands need
+        'ray': RAY,
         'report': REPORT,
+        'slurm': SLURM,
         'test': TEST,
     },
     cmdclass={'build_py': BuildWithConfigs},

@@ -4,10 +4,10 @@ spatialattn demo
 
 The command is the same as
 
-spatialattn scenes --out data/clutter_digits_demo --images 2500 --mixed
+spatialattn scenes --out data/clutter_digits_demo --images 2400 --mixed
 spatialattn sweep configs/experiments/demo.py --jobs 2
 
-The baseline is trained once, on 1,600 scenes. Then every arm is fine-tuned from it on 300 other
+The baseline is trained once, on 1,600 scenes. Then every arm is fine-tuned from it on 250 other
 scenes, three times, with the same seeds. The control has as many parameters as CBAM and no
 attention.
 """
@@ -20,10 +20,18 @@ overrides = {
     'data_root': 'data/clutter_digits_demo/',
     'optim_wrapper.optimizer.fused': True,
 }
-start = dict(arm='baseline', epochs=3, overrides={'train_dataloader.dataset.indices': 1600})
+start = dict(
+    arm='baseline',
+    epochs=3,
+    overrides={
+        'train_dataloader.dataset.indices': 1600,
+        'train_dataloader.batch_size': 4,
+        'optim_wrapper.optimizer.lr': 4e-3,
+    },
+)
 fine_tuning = {
     'train_cfg.max_epochs': 1,
-    'train_dataloader.dataset.indices': -300,
+    'train_dataloader.dataset.indices': -250,
     'optim_wrapper.optimizer.lr': 1e-3,
     'model.backbone.frozen_stages': 1,
     'model.backbone.norm_eval': True,

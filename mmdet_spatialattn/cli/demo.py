@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..experiments import Plan
 
 PLANS = 'mmdet_spatialattn::experiments'
-IMAGES, FULL_IMAGES = 2500, 6000
+IMAGES, FULL_IMAGES = 2400, 6000
 """Numbers of scenes that the plans of the demo and of ``--full`` are made for."""
 
 ANNOUNCEMENT = """\
@@ -46,7 +46,7 @@ def main(argv: Optional[list[str]] = None) -> int:
         help='folder of the demo (default work_dirs/demo)',
     )
     parser.add_argument(
-        '--images', type=int, metavar='N', help='number of scenes (default 2500; 6000 with --full)'
+        '--images', type=int, metavar='N', help='number of scenes (default 2400; 6000 with --full)'
     )
     parser.add_argument(
         '--epochs', type=int, metavar='N', help="of the first training (default: the plan's)"

@@ -57,6 +57,21 @@ def main(argv: Optional[list[str]] = None) -> int:
         help='with --until-clear: effects below so many points of AP count as none (default: the '
         "plan's, or 0.5)",
     )
+    parser.add_argument(
+        '--launcher',
+        default='local',
+        metavar='local|slurm|ray',
+        help='where the runs are executed (default: local, on this machine)',
+    )
+    parser.add_argument(
+        '--launcher-options',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='KEY=VALUE',
+        help='of slurm: slurm_partition=gpu timeout_min=240 cpus_per_task=8 gpus_per_node=1; of '
+        'ray: address=auto num_cpus=2 num_gpus=1',
+    )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument(
         '--dry-run', action='store_true', help='print the runs and how long they will take'
@@ -85,6 +100,8 @@ def main(argv: Optional[list[str]] = None) -> int:
         until_clear,
         write_metafile,
     )
+    from ..experiments.launch import LOCAL
+    from ..experiments.launchers import Launcher, make_launcher
     from ..experiments.plan import LOOKS
     from ._progress_display import ProgressDisplay
 
@@ -102,7 +119,10 @@ def main(argv: Optional[list[str]] = None) -> int:
     if args.collect:
         result = collect_sweep(plan, folder, **options)
     else:
-        result = run_sweep(plan, folder, jobs=args.jobs, **options)
+        launcher: Launcher = LOCAL
+        if args.launcher != 'local' or args.launcher_options:
+            launcher = make_launcher(args.launcher, args.launcher_options)
+        result = run_sweep(plan, folder, jobs=args.jobs, launcher=launcher, **options)
     if args.metafile:
         write_metafile(args.metafile, result)
         print(f'{args.metafile}: written')

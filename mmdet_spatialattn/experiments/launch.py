@@ -12,12 +12,9 @@ A run has a folder of its own, in which it leaves::
     run.json               written last: how the run ended, and in which environment
 """
 
-import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -30,11 +27,11 @@ from mmengine.config import Config
 from ..errors import UserError
 from ..insertion.health_hook import HEALTH
 from ..io import atomic_path
-from ..processors import count_processors
 from ..results import Run
 from ..results.sweep import FAILED, FINISHED, WAITING
 from .checkpoints import resumable_checkpoint
 from .fingerprint import PLANNED, claim_run
+from .launchers import Execution, Launcher, Local, Task
 from .record import delete_record, read_record, write_record
 from .resumable import final_checkpoint
 
@@ -46,6 +43,8 @@ LOG_INTERVAL = 10
 
 ERROR_LINES = 8
 """Number of lines of a failed run's log that are shown."""
+
+LOCAL = Local()
 
 _PROGRESS = re.compile(rb'(?:Epoch|Iter)\((train|test)\)\s+(?:\[(\d+)\])?\[\s*(\d+)/(\d+)\]')
 _PROGRESS_WORDS = {TRAINING: b'train', TESTING: b'test'}
@@ -87,6 +86,7 @@ def launch(
     jobs: int = 1,
     device: str = 'cpu',
     gpus: Sequence[Optional[str]] = (),
+    launcher: Launcher = LOCAL,
     watch: Callable[[list[RunStatus]], None] = lambda statuses: None,
     period: float = 0.5,
 ) -> list[RunStatus]:
@@ -105,7 +105,8 @@ def launch(
         jobs: Number of runs at a time; they divide the processors.
         device: ``'cuda'``, or ``'cpu'`` to hide the GPUs from the runs.
         gpus: What ``CUDA_VISIBLE_DEVICES`` is for each GPU; a run gets the one with the fewest
-            runs. By default the runs see those that this process sees.
+            runs. By default the runs see those that their machine shows.
+        launcher: Executes the commands of the runs.
         watch: Called with the status of all runs every ``period`` seconds.
         period: Seconds between two looks at the processes.
 
@@ -115,9 +116,9 @@ def launch(
     Raises:
         UserError: The folder holds a run with another config, or the first two runs failed alike.
     """
-    all_jobs = [_Job(run, folder, config_of(run), device) for run in runs]
+    all_jobs = [_Job(run, folder, config_of(run), device, launcher) for run in runs]
     gpus = gpus or (None,)
-    threads = max(count_processors() // min(jobs, max(len(all_jobs), 1)), 1)
+    threads = launcher.threads(min(jobs, max(len(all_jobs), 1)))
     ended: list[_Job] = []
     try:
         _end_on_signals()
@@ -153,10 +154,13 @@ def _end_on_signals() -> None:
 class _Job:
     """One run on its way through training and testing, each in a process of its own."""
 
-    def __init__(self, run: Run, folder: Path, config: Config, device: str) -> None:
+    def __init__(
+        self, run: Run, folder: Path, config: Config, device: str, launcher: Launcher = LOCAL
+    ) -> None:
         self.run, self.sweep_folder, self.device = run, folder, device
         self.folder, self.log = folder / run.name, folder / run.log
-        self.process: Optional[subprocess.Popen] = None
+        self.launcher = launcher
+        self.process: Optional[Execution] = None
         self.phase = FINISHED if read_record(run, folder).state == FINISHED else WAITING
         self.config = config
         self.retried = False
@@ -172,7 +176,6 @@ class _Job:
         code = None if self.process is None else self.process.poll()
         if self.process is None or code is None:
             return False
-        _kill(self.process)  # the processes that it started and left behind
         self.process = None
         killed = code < 0 or (code and _WORKER_DIED.search(_last_lines(self.log)))
         if killed and not self.retried:
@@ -228,8 +231,7 @@ class _Job:
     def stop(self) -> None:
         """End the process, if one is running."""
         if self.process is not None:
-            _kill(self.process)
-            self.process.wait()
+            self.process.stop()
 
     def error(self) -> str:
         """Return the last lines of the log of a failed run."""
@@ -237,24 +239,13 @@ class _Job:
         return '\n'.join([line for line in lines if line.strip()][-ERROR_LINES:])
 
     def _start(self, command: list[str], threads: int) -> None:
-        environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
+        environment = {'OMP_NUM_THREADS': str(threads), 'PYTHONUNBUFFERED': '1'}
         if self.device == 'cpu':
             environment['CUDA_VISIBLE_DEVICES'] = ''
         elif self.gpu is not None:
             environment['CUDA_VISIBLE_DEVICES'] = self.gpu
-        module = 'mmdet_spatialattn.experiments.supervised_process'
-        supervised = [sys.executable, '-m', module, str(os.getpid())]
-        with open(self.log, 'ab') as log:
-            log.write(f'\n$ spatialattn {" ".join(command)}\n'.encode())
-            log.flush()
-            self.process = subprocess.Popen(
-                [*supervised, *command, '--work-dir', str(self.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
+        arguments = (*command, '--work-dir', str(self.folder))
+        self.process = self.launcher.start(Task(arguments, self.folder, environment))
 
     def _write_log(self, line: str) -> None:
         """Add a line to the log of the run."""
@@ -299,12 +290,6 @@ def _cause(code: int) -> str:
         return 'a process that loads data died, or memory was short'
     name = signal.Signals(-code).name
     return f'{name}, as when memory is short' if -code == signal.SIGKILL else name
-
-
-def _kill(process: subprocess.Popen) -> None:
-    """Kill a process with all its children: a worker that loads data may outlive it for ever."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_lines(path: Path, size: int = 20_000) -> bytes:

@@ -1,17 +1,17 @@
 """The record of a run, ``run.json`` in its folder: how it ended, and in which environment."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Optional
 
 from ..insertion.health_hook import HEALTH
-from ..io import read_json
-from ..results import Run, RunHealth
+from ..io import read_json, write_json
+from ..results import Environment, Run, RunHealth
 from ..results.base import PREFIX, VERSION
 from ..results.sweep import FINISHED
 from .environment import environment
 
-RECORD = 'run.json'
+RECORD, ENVIRONMENT = 'run.json', 'environment.json'
 
 
 def write_record(run: Run, folder: Path, state: str, device: str = 'cpu') -> None:
@@ -24,7 +24,9 @@ def write_record(run: Run, folder: Path, state: str, device: str = 'cpu') -> Non
         device: ``'cuda'`` or ``'cpu'``, where it ran.
     """
     if state == FINISHED:
-        run = replace(run, environment=environment(device), health=_health(run, folder))
+        run = replace(
+            run, environment=_environment(run, folder, device), health=_health(run, folder)
+        )
     replace(run, state=state).to_json(_path(run, folder))
 
 
@@ -47,6 +49,17 @@ def read_record(run: Run, folder: Path) -> Run:
 def delete_record(run: Run, folder: Path) -> None:
     """Delete the record of a run that starts again."""
     _path(run, folder).unlink(missing_ok=True)
+
+
+def write_environment(folder: Path, device: str) -> None:
+    """Note in the folder of a run the environment of this machine, where it is executed."""
+    write_json(folder / ENVIRONMENT, asdict(environment(device)))
+
+
+def _environment(run: Run, folder: Path, device: str) -> Environment:
+    """Return the environment of the machine where a run was executed; by default this one."""
+    path = folder / run.name / ENVIRONMENT
+    return Environment(**read_json(path)) if path.is_file() else environment(device)
 
 
 def _health(run: Run, folder: Path) -> Optional[RunHealth]:

@@ -15,7 +15,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any, Callable, Optional
@@ -42,7 +41,8 @@ from .devices import choose_device, choose_gpus
 from .fingerprint import claim_run
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
-from .launch import launch
+from .launch import LOCAL, launch
+from .launchers import Launcher
 from .own_data import check_masks
 from .plan import Plan
 from .pretrained import check_available, check_pretrained
@@ -69,6 +69,7 @@ def run_sweep(
     *,
     jobs: int = 1,
     device: str = 'auto',
+    launcher: Launcher = LOCAL,
     progress: SweepProgress = SILENT,
 ) -> SweepResult:
     """Check a plan, train and test the runs that are not finished, and compare the arms.
@@ -82,16 +83,22 @@ def run_sweep(
         jobs: Number of runs at a time; they divide the processors.
         device: ``'cpu'``; ``'cuda'`` for all GPUs, which the runs share; some of them, as
             ``'cuda:0,cuda:2'``; or ``'auto'`` for GPUs where there are some.
+        launcher: Executes the runs: on this machine, or see :mod:`.launchers`.
         progress: Shows the progress.
 
     Raises:
         UserError: Before anything is trained: a config cannot be built, data is missing, the folder
             belongs to another plan, or the disk is too small. Afterwards: too few runs finished.
     """
-    gpus, device, jobs = choose_gpus(device), choose_device(device), _checked_jobs(jobs)
+    gpus: tuple[str, ...] = ()
+    run_device = device
+    if launcher is LOCAL or not device.startswith('cuda'):
+        gpus, run_device = choose_gpus(device), choose_device(device)
+    device, jobs = choose_device(device if launcher is LOCAL else 'auto'), _checked_jobs(jobs)
     collected = read_collected(plan, Path(folder).resolve(), device, ended=True)
     if collected is not None:
         return collected
+    launcher.prepare()
     sweep = check(plan, folder)
     for note in sweep.notes:
         progress.note(note)
@@ -101,9 +108,11 @@ def run_sweep(
         sweep = _with_severities(sweep, progress)
         _claim_runs(sweep)
         Thread(target=warm_up, daemon=True).start()  # passes while the first runs train
-        launch_runs = partial(
-            _launch, sweep, jobs=jobs, device=device, gpus=gpus, progress=progress
-        )
+        options: dict[str, Any] = dict(jobs=jobs, device=run_device, gpus=gpus, launcher=launcher)
+
+        def launch_runs(runs: Sequence[Run]) -> None:
+            _launch(sweep, runs, progress=progress, **options)
+
         launch_runs(plan.start_runs)
         _check_start(sweep)
         if plan.looks:

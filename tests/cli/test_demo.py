@@ -63,4 +63,4 @@ def test_a_demo_with_other_parameters_is_not_mixed_with_this_one(tmp_path, capsy
     (tmp_path / 'demo.json').write_text(json.dumps({'images': 24, 'epochs': None, 'full': False}))
     assert main(['--work-dir', str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert 'images 24 instead of 2500' in error and error.count('\n') == 1
+    assert 'images 24 instead of 2400' in error and error.count('\n') == 1

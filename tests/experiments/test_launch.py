@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.errors import UserError
 from mmdet_spatialattn.experiments.config import run_config
 from mmdet_spatialattn.experiments.launch import _check_failures, _Job, launch
+from mmdet_spatialattn.experiments.launchers import Local, _Child
 from mmdet_spatialattn.experiments.plan import Arm, Plan
 from mmdet_spatialattn.experiments.record import RECORD, read_record, write_record
 from mmdet_spatialattn.io import read_json, write_json
@@ -72,7 +72,7 @@ def test_two_runs_that_fail_alike_stop_the_rest(tmp_path, monkeypatch):
         job.log.write_text(
             f'\n$ spatialattn {command[0]} {job.run.name}\nTraceback\nno memory left\n'
         )
-        job.process = subprocess.Popen(['false'], start_new_session=True)
+        job.process = _Child(subprocess.Popen(['false'], start_new_session=True))
 
     monkeypatch.setattr(_Job, '_start', start)
     plan, seen = replace(PLAN, seeds=(7, 8)), []
@@ -124,17 +124,15 @@ def started(monkeypatch, *commands):
     """Let the processes of runs be these instead, one after the other; return the environments."""
     commands, seen = iter(commands), []
 
-    def popen(command, *args, **options):
-        if 'mmdet_spatialattn.experiments.supervised_process' not in command:
-            return POPEN(command, *args, **options)
-        seen.append(options['env'].get('CUDA_VISIBLE_DEVICES'))
-        return POPEN(['sh', '-c', next(commands)], **options)
+    def start(launcher, task):
+        task.write_heading()
+        seen.append(task.environment.get('CUDA_VISIBLE_DEVICES'))
+        with open(task.log, 'ab') as log:
+            command = ['sh', '-c', next(commands)]
+            return _Child(subprocess.Popen(command, stdout=log, start_new_session=True))
 
-    monkeypatch.setattr(subprocess, 'Popen', popen)
+    monkeypatch.setattr(Local, 'start', start)
     return seen
-
-
-POPEN = subprocess.Popen
 
 
 @pytest.mark.parametrize(
@@ -210,24 +208,6 @@ def test_progress_of_a_training_by_iterations_is_read(tmp_path):
     )
     status = job.status()
     assert (status.epoch, status.loss, status.share) == (0, 1.5, pytest.approx(0.095))
-
-
-def test_a_run_on_the_cpu_sees_no_gpu(tmp_path):
-    """The environment variable is set in the run's process, and stays as it is in this one."""
-    before = os.environ.get('CUDA_VISIBLE_DEVICES')
-    job = _Job(RUNS[0], tmp_path, configs_of(PLAN)['a'], 'cpu')
-    job.start_next(threads=1)
-    try:
-        environment = Path(f'/proc/{job.process.pid}/environ')
-        if not environment.is_file():
-            pytest.skip('the environment of a process is looked up in /proc')
-        deadline = time.monotonic() + 10
-        while not (content := environment.read_bytes()):  # empty until the program is loaded
-            assert time.monotonic() < deadline
-        assert b'CUDA_VISIBLE_DEVICES=\0' in content
-    finally:
-        job.stop()
-    assert os.environ.get('CUDA_VISIBLE_DEVICES') == before
 
 
 def test_progress_is_read_from_the_last_command_in_the_log(tmp_path):
