@@ -1,4 +1,4 @@
-"""The demo: does CBAM help a detector that is trained already? A quarter of an hour on two cores.
+"""The demo: does CBAM help a detector that is trained already? Ten minutes on two cores.
 
 spatialattn demo
 

@@ -32,7 +32,7 @@ Generates {images:,} scenes of digits, trains a detector on them, and fine-tunes
 it with and without attention, into {folder}.{effort}
 Nothing is downloaded; after Ctrl-C the same command continues.
 """
-EFFORT = '\nTakes a quarter of an hour on two cores, and 0.7 GB on disk.'
+EFFORT = '\nTakes about ten minutes on two cores, and 0.7 GB on disk.'
 """Of the demo as it is by default."""
 
 
