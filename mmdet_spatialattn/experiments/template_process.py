@@ -84,9 +84,7 @@ def _execute(task: dict[str, Any]) -> NoReturn:
         import torch
 
         torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
-        from ..cli import main
-
-        code = main(task['arguments'])
+        code = importlib.import_module('mmdet_spatialattn.cli').main(task['arguments'])
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:

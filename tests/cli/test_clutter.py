@@ -55,5 +55,5 @@ def test_a_broken_image_leaves_nothing_written(annotations, tmp_path, capsys):
     (images / 'a.png').write_bytes(b'broken')
     options = [f'--out={tmp_path / "o.json"}', f'--html={tmp_path / "p.html"}']
     assert main([str(annotations), f'--images={images}', *options]) == 2
-    assert 'a.png is not an image' in capsys.readouterr().err
+    assert 'a.png is damaged, or not an image' in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ['ann.json', 'images']

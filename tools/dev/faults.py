@@ -44,7 +44,7 @@ from tests.coco import test_convert
 from tests.experiments.sets import BASELINE, CBAM, finish, save_weights, small_plan, small_scenes
 
 LIMIT = 10
-"""Seconds that a command may take."""
+"""Seconds that a command may take; it is stopped after three times as many."""
 
 READ, REFUSED = 'read', 'refused in one line'
 """Outcomes that are promised."""
@@ -485,7 +485,7 @@ def run(fault: Fault) -> Outcome:
         argv = [str(argument) for argument in fault.inject(folder)]
         os.chdir(folder / 'cwd')
         signal.signal(signal.SIGALRM, stop)
-        signal.alarm(LIMIT)
+        signal.alarm(3 * LIMIT)
         start, code = time.perf_counter(), -1
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(out):
@@ -502,6 +502,8 @@ def run(fault: Fault) -> Outcome:
             signal.alarm(0)
             os.chdir(before)
         seconds = time.perf_counter() - start
+        if seconds > LIMIT and not kind:
+            kind = HANG
         if list(folder.rglob(CANARY)):
             kind = EXECUTED
     lines = [line for line in err.getvalue().splitlines() if line.startswith('spatialattn')]
@@ -527,7 +529,8 @@ def report(outcomes: dict[Fault, Outcome]) -> str:
         'What comes of broken and hostile input. Every fault is injected into a command, which '
         'must read it, or refuse it in one line with exit code 2, within ten seconds; nothing that '
         'a file says is executed. "Other" is any other ending, such as an accepted file that must '
-        'be refused. The faults are those of `tools/dev/faults.py`, which wrote this table:',
+        'be refused. The faults are those of `tools/dev/faults.py`, which '
+        'wrote this table:',
         '',
         '    python tools/dev/faults.py --write docs/reliability.md',
         '',
