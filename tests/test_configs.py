@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from mmengine.config import Config
 
 import mmdet_spatialattn  # noqa: F401  before mmdet, which it makes usable
 from mmdet_spatialattn.cli._runner import load_config
+from mmdet_spatialattn.clutter import stratify
+from mmdet_spatialattn.coco import load_annotations
+from mmdet_spatialattn.coco.convert import formats
+from mmdet_spatialattn.registry import METRICS
 
 ROOT = Path(__file__).resolve().parents[1] / 'configs'
 FILES = sorted(ROOT.rglob('*.py'))
@@ -143,3 +148,29 @@ def test_one_key_moves_the_data(folder, given):
     assert (
         load_config(arguments, ('model',)).train_dataloader.dataset.data_root == f'data/{folder}/'
     )
+
+
+@pytest.mark.parametrize('name', ['coco_clutter', 'crowdhuman', 'visdrone', 'ochuman'])
+def test_a_detector_inherits_a_set_of_crowded_scenes(name, tmp_path):
+    path = tmp_path / 'detector.py'
+    path.write_text(
+        "_base_ = ['mmdet::_base_/models/retinanet_r50_fpn.py', "
+        f"{str(ROOT / '_base_/datasets' / name)!r} + '.py']"
+    )
+    config = Config.fromfile(path)
+    data = {
+        'images': [{'id': 1, 'file_name': 'a.jpg', 'width': 20, 'height': 20}],
+        'categories': [{'id': 1, 'name': 'person'}],
+        'annotations': [
+            {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [0, 0, 9, 9], 'area': 81,
+             'iscrowd': 0, 'vbox': [0, 0, 9, 5]}
+        ],
+    }  # fmt: skip
+    (tmp_path / 'val.json').write_text(json.dumps(data))
+    metric = METRICS.build({**config.val_evaluator, 'ann_file': str(tmp_path / 'val.json')})
+    assert stratify(load_annotations(data), metric.strata).labels.tolist() != []
+    loaders = (config.train_dataloader, config.val_dataloader, config.test_dataloader)
+    classes = {tuple(loader.dataset.get('metainfo', {}).get('classes', ())) for loader in loaders}
+    (classes,) = classes  # the same in all
+    expected = {'coco_clutter': set(), 'visdrone': set(formats._VISDRONE)}.get(name, {'person'})
+    assert set(classes) == expected

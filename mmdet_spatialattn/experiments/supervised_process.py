@@ -16,13 +16,17 @@ import time
 
 def main() -> None:
     parent, command = int(sys.argv[1]), sys.argv[2:]
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    end_with(parent)
     sys.argv = ['spatialattn', *command]
     runpy.run_module('mmdet_spatialattn.cli', run_name='__main__')
 
 
+def end_with(parent: int) -> None:
+    """Let this process group be killed when its parent has ended."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
 def _watch(parent: int) -> None:
-    """Kill the process group when the parent has ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os.killpg(0, signal.SIGKILL)  # includes the workers that load data

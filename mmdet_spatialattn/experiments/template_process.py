@@ -15,12 +15,11 @@ import importlib
 import json
 import os
 import select
-import signal
 import sys
-import threading
-import time
 import traceback
 from typing import Any, NoReturn
+
+from .supervised_process import end_with
 
 MODULES = (
     'torch',
@@ -80,7 +79,7 @@ def _execute(task: dict[str, Any]) -> NoReturn:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.environ.update(task['environment'])
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+        end_with(os.getppid())
         import torch
 
         torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
@@ -95,13 +94,6 @@ def _execute(task: dict[str, Any]) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
-
-
-def _watch(parent: int) -> None:
-    """Kill the process group when the parent has ended."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os.killpg(0, signal.SIGKILL)  # includes the workers that load data
 
 
 if __name__ == '__main__':

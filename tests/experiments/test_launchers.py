@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,30 @@ def test_a_sweep_notes_where_its_runs_were_executed(launcher, tmp_path):
     assert str(tmp_path / 'no') in (tmp_path / RUNS[0].log).read_text()
     noted = (tmp_path / RUNS[0].name / 'environment.json').is_file()
     assert noted == (not isinstance(launcher, Local))
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere nothing is forked')
+def test_tasks_end_with_the_process_that_they_are_forked_from(tmp_path):
+    launcher = Local()
+    argv = ('scenes', '--images', '100000', '--out', str(tmp_path / 'set'))
+    execution = launcher.start(Task(argv, tmp_path, {'CUDA_VISIBLE_DEVICES': ''}))
+    told = launcher.template.told[0]
+    deadline = time.monotonic() + 120
+    while 'pid' not in told:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    launcher.template.process.kill()
+    launcher.template.process.wait()
+    assert execution.poll() == -signal.SIGKILL
+    while Path(f'/proc/{told["pid"]}/cmdline').is_file() and not is_zombie(told['pid']):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    again = launcher.start(Task(('--version',), tmp_path))  # by a new one
+    assert ended(again) == 0
+
+
+def is_zombie(pid):
+    return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
 
 
 class Lost:
