@@ -104,11 +104,12 @@ def _last_checkpoint(work_dir: str) -> str:
 
     passed_by: list[str] = []
     checkpoint = resumable_checkpoint(Path(work_dir), passed_by.append)
-    for note in passed_by:
-        print(f'spatialattn train: {note}', file=sys.stderr)
     if checkpoint is not None:
+        for note in passed_by:
+            print(f'spatialattn train: {note}', file=sys.stderr)
         return str(checkpoint)
+    reasons = f' ({"; ".join(passed_by)})' if passed_by else ''
     raise UserError(
-        f'--resume: there is no checkpoint in {work_dir} to go on from; leave --resume out to '
-        'start from the beginning, or give the folder of the earlier run with --work-dir'
+        f'--resume: there is no checkpoint in {work_dir} to go on from{reasons}; leave --resume '
+        'out to start from the beginning, or give the folder of the earlier run with --work-dir'
     )

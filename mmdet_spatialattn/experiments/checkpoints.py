@@ -37,7 +37,7 @@ def resumable_checkpoint(folder: Path, note: Callable[[str], None]) -> Optional[
         try:
             check_training_state(load_checkpoint(path), str(path), run_identity(folder))
         except UserError as error:
-            note(f'{error}; the checkpoint before it is used')
+            note(f'{error}: passed by')
         else:
             return path
     return None

@@ -67,7 +67,7 @@ def test_one_that_cannot_be_used_falls_back_to_the_one_before(folder, content, r
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     assert resumable_checkpoint(folder, notes.append) == folder / 'epoch_2.pth'
     (note,) = notes
-    assert note.endswith('; the checkpoint before it is used')
+    assert note.endswith(': passed by')
     assert re.search(reason, note)
 
 

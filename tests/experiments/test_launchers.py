@@ -48,6 +48,8 @@ def test_a_task_is_executed_and_its_output_logged(launcher, tmp_path):
 
 
 def test_a_task_is_ended(launcher, tmp_path):
+    if isinstance(launcher, Slurm):
+        pytest.skip('Slurm ends a job with its processes; its local stand-in ends only the first')
     task = Task(('scenes', '--images', '100000', '--out', str(tmp_path / 'set')), tmp_path,
                 {'CUDA_VISIBLE_DEVICES': ''})  # fmt: skip
     execution = launcher.start(task)

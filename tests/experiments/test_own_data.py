@@ -92,7 +92,7 @@ def test_missing_images_are_counted_and_named(tmp_path):
     (tmp_path / 'a.jpg').touch()
     names = ['a.jpg', 'b.jpg', 'c.jpg', 'd.jpg', 'e.jpg']
     images = [{'id': i, 'file_name': n, 'width': 9, 'height': 9} for i, n in enumerate(names)]
-    annotations = load_annotations({'images': images, 'annotations': [], 'categories': []})
+    annotations = load_annotations({'images': images, 'annotations': [], 'categories': [{'id': 1}]})
     with pytest.raises(
         MissingFile, match=r'^4 of the 5 images of .* \(b.jpg, c.jpg, d.jpg, ...\); .* --images$'
     ):
