@@ -14,7 +14,8 @@ SLOW = ('checkpoint of train', 'of a sweep', 'checkpoint of test')
 """Categories whose commands build detectors."""
 
 
-def test_every_tenth_fault_is_read_or_refused_in_one_line():
+def test_every_tenth_fault_is_read_or_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(faults['run'].__globals__, 'LIMIT', 60)  # other tests run beside this one
     wrong = []
     number, counted = itertools.count(), 0
     for fault in faults['everything']():
