@@ -80,7 +80,11 @@ def _check_schedulers(states: Any, path: str) -> None:
     from mmengine.optim.scheduler.param_scheduler import _ParamScheduler
 
     groups = list(states.values()) if isinstance(states, dict) else [states]
+    if not all(isinstance(group, list) for group in groups):
+        raise UserError(f"{path}: expected lists of states as 'param_schedulers'")
     for state in (state for group in groups for state in group):
+        if not isinstance(state, dict):
+            raise UserError(f'{path}: the state of a scheduler is a {type(state).__name__}')
         methods = [key for key in state if callable(getattr(_ParamScheduler, str(key), None))]
         if methods:
             raise UserError(f"{path}: the state of a scheduler holds '{methods[0]}', a method")

@@ -21,7 +21,7 @@ from typing import Any, Optional, Protocol
 
 from ..errors import UserError, require
 from ..processors import count_processors
-from .record import write_environment
+from .record import ENVIRONMENT, write_environment
 
 LAUNCHERS = ('local', 'slurm', 'ray')
 
@@ -116,6 +116,7 @@ class Local:
         return max(count_processors() // jobs, 1)
 
     def start(self, task: Task) -> Execution:
+        (task.folder / ENVIRONMENT).unlink(missing_ok=True)  # of another machine, before
         self.prepare()
         return _Child(task.start()) if self.template is None else self.template.start(task)
 

@@ -42,7 +42,7 @@ from .fingerprint import claim_run
 from .forecast import ArmForecast, Forecast, training_time
 from .identity import check_identity
 from .launch import LOCAL, launch
-from .launchers import Launcher
+from .launchers import Launcher, Local
 from .own_data import check_masks
 from .plan import Plan
 from .pretrained import check_available, check_pretrained
@@ -92,9 +92,10 @@ def run_sweep(
     """
     gpus: tuple[str, ...] = ()
     run_device = device
-    if launcher is LOCAL or not device.startswith('cuda'):
+    is_local = isinstance(launcher, Local)
+    if is_local or not device.startswith('cuda'):
         gpus, run_device = choose_gpus(device), choose_device(device)
-    device, jobs = choose_device(device if launcher is LOCAL else 'auto'), _checked_jobs(jobs)
+    device, jobs = choose_device(device if is_local else 'auto'), _checked_jobs(jobs)
     collected = read_collected(plan, Path(folder).resolve(), device, ended=True)
     if collected is not None:
         return collected

@@ -59,6 +59,8 @@ def test_the_newest_is_taken_whatever_the_note_says(folder):
         (state(3, iter='x'), "a number from 0 as iter of its meta data, got 'x'"),
         ({'state_dict': {}}, 'holds weights but not the state of a training'),
         ({**state(3), 'meta': [1]}, "expected dictionaries as 'meta' and 'state_dict'"),
+        ({**state(3), 'param_schedulers': 3}, "expected lists of states as 'param_schedulers'"),
+        ({**state(3), 'param_schedulers': [3]}, 'the state of a scheduler is a int'),
         ({**state(3), 'param_schedulers': [{'step': 1}]}, "a scheduler holds 'step', a method"),
     ],
 )

@@ -91,15 +91,19 @@ def test_tasks_end_with_the_process_that_they_are_forked_from(tmp_path):
     launcher.template.process.kill()
     launcher.template.process.wait()
     assert execution.poll() == -signal.SIGKILL
-    while Path(f'/proc/{told["pid"]}/cmdline').is_file() and not is_zombie(told['pid']):
+    while not is_gone(told['pid']):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     again = launcher.start(Task(('--version',), tmp_path))  # by a new one
     assert ended(again) == 0
 
 
-def is_zombie(pid):
-    return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
+def is_gone(pid):
+    try:
+        state = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0]
+    except OSError:  # between two looks
+        return True
+    return state in 'ZX'
 
 
 class Lost:

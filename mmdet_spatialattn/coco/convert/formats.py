@@ -242,9 +242,8 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     from PIL import Image
 
-    read = Image.open
     try:
-        with read(path) as image:
+        with Image.open(path) as image:
             return image.size
     except FileNotFoundError as error:
         raise UserError(f'there is no image {path}; give the folder of the images') from error
